@@ -1,0 +1,1 @@
+"""Codecs, tones and audio files as pure functions over PCM."""

@@ -1,0 +1,184 @@
+"""What is said to the media plane and what it says back: the whole interface of ``rtp/``.
+
+The same values travel by function call (plane in this process) or over a socket (worker process).
+A *call* is one set of legs that may be bridged; a *leg* is one RTP port and its RTCP port.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# --- to the plane -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LegSpec:
+    """A leg to open: its name within the call and the local address that its SDP will show."""
+
+    leg: str
+    bind_host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """Open ports for these legs. Answered by ``Allocated`` or ``AllocationFailed``, all or none."""
+
+    call: str
+    legs: tuple[LegSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One payload type as negotiated: number, encoding name, clock rate in Hz."""
+
+    payload_type: int
+    encoding: str
+    clock_hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRemote:
+    """What signalling says of the peer; sent again at every new offer or answer.
+
+    ``host``/``port`` are of its SDP (host "0.0.0.0" or port 0: nowhere to send). ``signalling_host``
+    is where its SIP comes from. Only sources at one of these two hosts are latched to; the latch
+    opens anew only when host, port or ``relatch`` say so. ``sends``/``receives``: whether this peer
+    may send media to us, and whether we may send media to it, by the direction attributes.
+    ``expects_media``: the media timeout watches this leg.
+    """
+
+    call: str
+    leg: str
+    host: str
+    port: int
+    signalling_host: str
+    rtcp_port: int = 0  # 0: port + 1
+    formats: tuple[Format, ...] = ()
+    sends: bool = True
+    receives: bool = True
+    expects_media: bool = False
+    relatch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Relay between two legs of the call, both ways; replaces what either was bridged to."""
+
+    call: str
+    leg_a: str
+    leg_b: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """Mix-free playback of a tone to one leg, in place of what is relayed to it, then relay again.
+
+    ``tone`` is a name of ``media.tones`` ("ringback", "busy", "warning"); ``duration_s`` 0: until
+    ``StopTone`` or release. Legs whose codecs we cannot encode hear nothing.
+    """
+
+    call: str
+    leg: str
+    tone: str
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StopTone:
+    """End the tone that plays to a leg, if any."""
+
+    call: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Close all legs of the call. Answered by ``Released``, also for a call that is not known."""
+
+    call: str
+
+
+Command = Allocate | SetRemote | Bridge | PlayTone | StopTone | Release
+
+# --- from the plane -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LegPorts:
+    """The RTP port of a leg (even; RTCP is the next one) on its bind host."""
+
+    leg: str
+    rtp_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """The ports are open, in the order that was asked for."""
+
+    call: str
+    legs: tuple[LegPorts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationFailed:
+    """No ports (``ports exhausted``), or an address that cannot be bound; nothing stays open."""
+
+    call: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegStatistics:
+    """One leg over its life. Times in ms, ``None`` where it could not be known.
+
+    received/lost/jitter describe what the peer sent us; ``remote_*`` what its RTCP reports say of
+    what we sent; ``mos`` is the G.107 estimate (1.0 to 4.5) of what we received.
+    """
+
+    leg: str
+    packets_received: int = 0
+    packets_sent: int = 0
+    octets_received: int = 0
+    packets_lost: int = 0
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    remote_lost: int | None = None
+    remote_jitter_ms: float | None = None
+    mos: float | None = None
+    source: str = ""  # host:port that was latched to, "" if nothing came
+    strangers: int = 0  # packets dropped because their source was not the peer's
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """All legs are closed; their statistics."""
+
+    call: str
+    legs: tuple[LegStatistics, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTimedOut:
+    """Nothing came for the media timeout from a leg that ``expects_media``. Told once per silence."""
+
+    call: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSeen:
+    """Which calls had RTP since the last such report (every ``SEEN_INTERVAL_S``), for billing."""
+
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """The worker that carried these calls died; their ports are gone."""
+
+    calls: tuple[str, ...]
+
+
+SEEN_INTERVAL_S = 5.0
+
+Notice = Allocated | AllocationFailed | Released | MediaTimedOut | MediaSeen | MediaLost

@@ -1,0 +1,32 @@
+"""Where a message came from or goes to: one transport association (RFC 5626 calls it a flow)."""
+
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """A numeric host (IPv4 or IPv6 without brackets) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Flow(NamedTuple):
+    """One association with a peer.
+
+    ``local`` is the address that the peer sent to (known by IP_PKTINFO on a wildcard listener), so
+    that answers and new requests leave from it. ``connection`` numbers a stream connection of this
+    process, 0 for UDP; a stream flow whose number is 0 is opened by the transport when first used.
+    """
+
+    transport: str  # "udp" | "tcp" | "tls"
+    local: Address
+    remote: Address
+    connection: int = 0
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport retransmits by itself, so that SIP timers A, E and G rest."""
+        return self.transport != "udp"

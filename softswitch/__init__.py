@@ -1,0 +1,1 @@
+"""The switch: configuration, store, routing, call control and their assembly into one service."""

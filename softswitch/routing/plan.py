@@ -1,0 +1,120 @@
+"""What routing decides: the steps of a call, who pays, what is recorded, and why (the trace)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from billing.tariff import Rate
+from softswitch.ids import AccountId, Extension
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneCaller:
+    """A user of an account, known by digest or static address."""
+
+    account: AccountId
+    extension: Extension
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkCaller:
+    """A carrier, known by its source address."""
+
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRequest:
+    """The question. ``dialled`` is the user part as sent; ``presented`` the caller number that the
+    equipment or carrier sent (A22), "" if none; ``at`` aware, UTC."""
+
+    caller: PhoneCaller | TrunkCaller
+    dialled: str
+    presented: str
+    at: datetime
+
+
+class RouteState(Protocol):
+    """What is true right now, as far as routing asks."""
+
+    def reachable(self, account: AccountId, extension: Extension) -> bool:
+        """Whether the user has a contact that could ring (registered or static)."""
+
+    def account_calls(self, account: AccountId) -> int:
+        """Calls of the account that are up or being set up."""
+
+    def number_calls(self, number: str) -> int:
+        """Calls on a number of ours."""
+
+    def trunk_calls(self, trunk: str) -> int:
+        """Calls on a trunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A leg that costs money: which account, at which rate. The rate may be free."""
+
+    account: AccountId
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class RingUser:
+    """Fork to all contacts of a user. ``caller`` is what their phones show."""
+
+    account: AccountId
+    extension: Extension
+    caller: str
+    caller_name: str
+    timeout_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class DialTrunks:
+    """Call a number outside through the first trunk that takes it."""
+
+    number: str  # E.164 with "+", or an emergency number as dialled
+    trunks: tuple[str, ...]
+    caller: str  # E.164 with "+", "" for withheld
+    payment: Payment | None  # None: emergency, never charged
+    timeout_s: int
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer this and end. ``cause`` is the CDR's; ``reason`` goes to the trace and Reason header."""
+
+    status: int
+    cause: str
+    reason: str
+
+
+Step = RingUser | DialTrunks | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One CDR: an account's view of the call."""
+
+    account: AccountId
+    direction: str  # in | out | internal
+    caller: str
+    called: str
+    caller_extension: str = ""
+    called_extension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The answer. Steps are tried in order until one is answered; if none is, the caller gets the
+    last step's failure. ``incoming`` is what the owner of a toll-free number pays while the call
+    is up. ``number`` is the account's number that was called, for its channel limit."""
+
+    steps: tuple[Step, ...]
+    trace: tuple[str, ...]
+    records: tuple[Record, ...] = field(default=())
+    incoming: Payment | None = None
+    number: str | None = None

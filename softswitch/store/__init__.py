@@ -1,0 +1,1 @@
+"""Persistence: models, migrations, and the thread pools through which the reactor reaches them."""
