@@ -119,10 +119,12 @@ def define(metadata: MetaData) -> BillingTables:
             "hold",
             metadata,
             Column("id", String(80), primary_key=True),  # call id + leg
+            Column("call_id", String(64), nullable=False),
             Column("account", ForeignKey("account.id"), nullable=False),
             Column("amount_micros", BigInteger, nullable=False),
             Column("rate", JSON, nullable=False),  # the terms, as billing.tariff.Rate.as_json
-            Column("cdr", JSON, nullable=False),  # the record as known so far
+            # Every record of the call as known so far, as billing.cdr.CallRecord.as_json.
+            Column("records", JSON, nullable=False),
             Column("created_us", BigInteger, nullable=False),
             Column("answered_us", BigInteger),
             Column("seen_us", BigInteger, nullable=False),
@@ -148,6 +150,8 @@ def define(metadata: MetaData) -> BillingTables:
             Column("billed_s", Integer, nullable=False),
             Column("price_micros", BigInteger, nullable=False),
             Column("cost_micros", BigInteger, nullable=False, server_default="0"),
+            # What the operator bore because the call outlasted its reservation (rule 19).
+            Column("overrun_micros", BigInteger, nullable=False, server_default="0"),
             Column("currency", String(3), nullable=False),
             Column("tariff", String(64)),
             Column("tariff_version", Integer),

@@ -1,0 +1,95 @@
+"""The values of credit control (billing rules 15 to 22): what is asked for and what is answered.
+
+``billing.work`` carries them out on a database connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from billing.cdr import CallRecord
+from billing.tariff import Rate
+
+NO_CREDIT = "no_credit"  # the pool has less than the first interval costs
+NO_BALANCE = "no_balance"  # the account is unknown here or keeps another currency
+NO_HOLD = "no_hold"  # the call was settled or never held
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequest:
+    """Reserve money for one leg before its INVITE goes out.
+
+    ``id`` is the call id and the leg ("<call id>:<leg>"). ``first_micros`` is the least that lets
+    the call start, ``slice_micros`` what is wanted (``billing.rating.opening_slice``).
+    ``records`` are all records of the call as known so far, so that the row alone is enough to
+    close the call after a crash.
+    """
+
+    id: str
+    call_id: str
+    account: str
+    rate: Rate
+    first_micros: int
+    slice_micros: int
+    records: tuple[CallRecord, ...]
+    now_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldGranted:
+    """``amount_micros`` are reserved for the leg in all, this grant included."""
+
+    id: str
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditRefused:
+    """Nothing was reserved. ``reason`` is one of the constants above."""
+
+    id: str
+    reason: str
+    available_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeSettled:
+    """What a leg was charged. ``overrun_micros``: what its time would have cost beyond the
+    reservation; the operator bears it (rule 19)."""
+
+    hold_id: str
+    account: str
+    billed_s: int
+    price_micros: int
+    cost_micros: int
+    overrun_micros: int
+    balance_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A call was settled now, or had been: then ``repeated``, and nothing has changed."""
+
+    call_id: str
+    charges: tuple[ChargeSettled, ...]
+    repeated: bool
+
+
+def account_status(
+    *, activated: bool, blocked: str, funds_micros: int, low_below_micros: int = 0
+) -> str:
+    """The status of an account in the words of rule 54.
+
+    ``blocked`` is the operator's word ("", "operator", "fraud", "closed"); ``funds_micros`` is the
+    balance with the credit limit. An account at exactly zero is low, not blocked: its internal
+    calls go on (rule 10), and a paid call is refused by its hold.
+    """
+    if blocked == "closed":
+        return "closed"
+    if blocked:
+        return f"blocked_{blocked}"
+    if not activated:
+        return "not_activated"
+    if funds_micros < 0:
+        return "blocked_money"
+    return "low" if funds_micros <= low_below_micros else "active"

@@ -1,0 +1,291 @@
+"""The ledger's SQL: an account's balance, posting to it, and checking that it all adds up.
+
+Functions take a SQLAlchemy ``Connection`` inside a transaction of the caller's; with a ``Session``,
+flush it and give ``session.connection()``. Who changes an account's money locks its ``balance`` row
+first and so has its chain for himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from billing.ledger import ChainCheck, Entry, Problem, chain_hash, genesis_hash, sides
+from billing.sql import Prepared
+
+VERIFY_ROWS_PER_FETCH = 1000  # bounds the memory that checking a long ledger takes
+
+
+class LedgerError(Exception):
+    """The ledger cannot take this entry; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A new entry: its row id and the customer's balance after it."""
+
+    entry_id: int
+    balance_after_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyPosted:
+    """The key had been used for this very entry; nothing has changed."""
+
+    entry_id: int
+    balance_after_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotCovered:
+    """The entry would take more than is available; nothing has changed."""
+
+    available_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """What to post. ``amount_micros`` is signed, from the customer's point of view, never 0;
+    ``key`` names the business event, once for ever; ``kind`` is one of
+    ``billing.ledger.CONTRA_ACCOUNTS``."""
+
+    account: str
+    key: str
+    kind: str
+    amount_micros: int
+    text: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A locked ``balance`` row."""
+
+    account: str
+    currency: str
+    balance_micros: int
+    reserved_micros: int
+    credit_limit_micros: int
+    entries: int
+    head: bytes
+
+    @property
+    def available_micros(self) -> int:
+        """Rule 15's sum."""
+        return self.balance_micros + self.credit_limit_micros - self.reserved_micros
+
+
+_LOCK = Prepared(
+    "SELECT account, currency, balance_micros, reserved_micros, credit_limit_micros, entries,"
+    " head_hash FROM balance WHERE account = :account",
+    locks=True,
+)
+_OPEN = Prepared(
+    "INSERT INTO balance (account, currency, balance_micros, reserved_micros, credit_limit_micros,"
+    " entries, head_hash) VALUES (:account, :currency, 0, 0, 0, 0, :head)"
+    " ON CONFLICT (account) DO NOTHING"
+)
+_CREDIT_LIMIT = Prepared(
+    "UPDATE balance SET credit_limit_micros = :credit_limit WHERE account = :account"
+)
+_BY_KEY = Prepared(
+    "SELECT id, account, credit, debit, amount_micros, balance_after_micros"
+    " FROM ledger WHERE key = :key"
+)
+_APPEND = Prepared(
+    "INSERT INTO ledger (account, number, key, kind, debit, credit, amount_micros, currency,"
+    " balance_after_micros, at_us, text, previous_hash, hash) VALUES (:account, :number, :key,"
+    " :kind, :debit, :credit, :amount, :currency, :balance_after, :at_us, :text, :previous, :hash)"
+    " RETURNING id"
+)
+_CHANGE = Prepared(
+    "UPDATE balance SET balance_micros = :balance, reserved_micros = reserved_micros - :released,"
+    " entries = :entries, head_hash = :head WHERE account = :account"
+)
+
+
+def open_account(conn: Connection, account: str, currency: str) -> None:
+    """Give an account a pool of its own in its currency; without effect if it has one."""
+    head = genesis_hash(account, currency)
+    _OPEN.run(conn, {"account": account, "currency": currency, "head": head})
+
+
+def set_credit_limit(conn: Connection, account: str, credit_limit_micros: int) -> None:
+    """How far the balance may go below zero."""
+    _CREDIT_LIMIT.run(conn, {"account": account, "credit_limit": credit_limit_micros})
+
+
+def lock_balance(conn: Connection, account: str) -> Balance | None:
+    """The account's pool, which is the caller's alone until the transaction ends."""
+    row = _LOCK.run(conn, {"account": account}).fetchone()
+    return None if row is None else Balance(*row[:6], head=bytes(row[6]))
+
+
+def post(conn: Connection, posting: Posting) -> Posted | AlreadyPosted:
+    """Add an entry to the account's chain and change its balance; once per key (rule 3).
+
+    Raises ``LedgerError`` for an amount of 0, an account that has no balance, and a key that was
+    used for something else.
+    """
+    held = _locked(conn, posting)
+    return _earlier(conn, posting) or append(conn, held, posting)
+
+
+def post_covered(conn: Connection, posting: Posting) -> Posted | AlreadyPosted | NotCovered:
+    """Like ``post``, but refuses what the account cannot pay beside its reservations."""
+    held = _locked(conn, posting)
+    earlier = _earlier(conn, posting)
+    if earlier is not None:
+        return earlier
+    if held.available_micros + posting.amount_micros < 0:
+        return NotCovered(held.available_micros)
+    return append(conn, held, posting)
+
+
+def append(conn: Connection, held: Balance, posting: Posting, released_micros: int = 0) -> Posted:
+    """Write the entry that the caller knows to be new, for a balance that it has locked, and
+    take ``released_micros`` off the reservations in the same statement."""
+    debit, credit = sides(posting.account, posting.kind, posting.amount_micros)
+    entry = Entry(
+        account=posting.account,
+        number=held.entries + 1,
+        key=posting.key,
+        kind=posting.kind,
+        debit=debit,
+        credit=credit,
+        amount_micros=abs(posting.amount_micros),
+        currency=held.currency,
+        balance_after_micros=held.balance_micros + posting.amount_micros,
+        at_us=posting.at_us,
+        text=posting.text,
+    )
+    head = chain_hash(held.head, entry)
+    entry_id = _insert(conn, entry, held.head, head)
+    _CHANGE.run(
+        conn,
+        {
+            "account": entry.account,
+            "balance": entry.balance_after_micros,
+            "released": released_micros,
+            "entries": entry.number,
+            "head": head,
+        },
+    )
+    return Posted(entry_id, entry.balance_after_micros)
+
+
+def verify(conn: Connection, account: str | None = None) -> list[Problem]:
+    """Everything in the ledger and the pools that does not add up; empty when all is well.
+
+    Finds entries that were changed, removed, put in or cut off at the end, balances that are not
+    the sum of their entries, and reservations that are not the sum of their holds. Give it one
+    consistent reading transaction.
+    """
+    balances = _balances(conn, account)
+    checks = {name: ChainCheck(name, row.currency) for name, row in balances.items()}
+    problems: list[Problem] = []
+    for entry, previous, own in _entries(conn, account):
+        check = checks.get(entry.account)
+        if check is None:
+            problems.append(Problem(entry.account, entry.number, "its account has no balance"))
+        else:
+            problems += check.add(entry, previous, own)
+    held = _held(conn)
+    for name, row in balances.items():
+        problems += [Problem(name, 0, fault) for fault in _faults(row, checks[name], held)]
+    return problems
+
+
+def _locked(conn: Connection, posting: Posting) -> Balance:
+    if posting.amount_micros == 0:
+        raise LedgerError(f"{posting.key}: an entry of nothing")
+    held = lock_balance(conn, posting.account)
+    if held is None:
+        raise LedgerError(f"{posting.key}: account {posting.account} has no balance")
+    return held
+
+
+def _earlier(conn: Connection, posting: Posting) -> AlreadyPosted | None:
+    row = _BY_KEY.run(conn, {"key": posting.key}).fetchone()
+    if row is None:
+        return None
+    entry_id, account, credit, debit, amount_micros, balance_after_micros = row
+    same = (account, debit, credit) == (
+        posting.account,
+        *sides(posting.account, posting.kind, posting.amount_micros),
+    )
+    if not same or amount_micros != abs(posting.amount_micros):
+        raise LedgerError(f"{posting.key} was posted before with other contents")
+    return AlreadyPosted(entry_id, balance_after_micros)
+
+
+def _insert(conn: Connection, entry: Entry, previous: bytes, own: bytes) -> int:
+    cursor = _APPEND.run(
+        conn,
+        {
+            "account": entry.account,
+            "number": entry.number,
+            "key": entry.key,
+            "kind": entry.kind,
+            "debit": entry.debit,
+            "credit": entry.credit,
+            "amount": entry.amount_micros,
+            "currency": entry.currency,
+            "balance_after": entry.balance_after_micros,
+            "at_us": entry.at_us,
+            "text": entry.text,
+            "previous": previous,
+            "hash": own,
+        },
+    )
+    return int(cursor.fetchone()[0])
+
+
+def _balances(conn: Connection, account: str | None) -> dict[str, Balance]:
+    sql = (
+        "SELECT account, currency, balance_micros, reserved_micros, credit_limit_micros, entries,"
+        " head_hash FROM balance"
+    )
+    rows = _select(conn, sql, account, "ORDER BY account")
+    return {row[0]: Balance(*row[:6], head=bytes(row[6])) for row in rows}
+
+
+def _entries(conn: Connection, account: str | None) -> Iterator[tuple[Entry, bytes, bytes]]:
+    sql = (
+        "SELECT account, number, key, kind, debit, credit, amount_micros, currency,"
+        " balance_after_micros, at_us, text, previous_hash, hash FROM ledger"
+    )
+    for row in _select(conn, sql, account, "ORDER BY account, number"):
+        yield Entry(*row[:11]), bytes(row[11]), bytes(row[12])
+
+
+def _select(conn: Connection, sql: str, account: str | None, order: str) -> Any:
+    where = "" if account is None else "WHERE account = :account"
+    statement = text(f"{sql} {where} {order}").execution_options(yield_per=VERIFY_ROWS_PER_FETCH)
+    return conn.execute(statement, {} if account is None else {"account": account})
+
+
+def _held(conn: Connection) -> dict[str, int]:
+    rows = conn.execute(text("SELECT account, SUM(amount_micros) FROM hold GROUP BY account"))
+    return {account: int(total) for account, total in rows}
+
+
+def _faults(row: Balance, check: ChainCheck, held: dict[str, int]) -> list[str]:
+    found = []
+    if row.entries != check.entries:
+        found.append(f"has {check.entries} entries instead of {row.entries}")
+    elif row.head != check.head:
+        found.append("its last entry is not the one that was written last")
+    if row.balance_micros != check.balance_micros:
+        found.append(
+            f"balance {row.balance_micros} is not {check.balance_micros}, the sum of its entries"
+        )
+    reserved_micros = held.get(row.account, 0)
+    if row.reserved_micros != reserved_micros:
+        found.append(
+            f"reserved {row.reserved_micros} is not {reserved_micros}, the sum of its holds"
+        )
+    return found
