@@ -1,0 +1,63 @@
+"""Threads of the store's own, so that the reactor's pool stays free for name look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Protocol
+
+Work = Callable[[], object]
+
+
+class WorkThreads(Protocol):
+    """Where blocking work is done. ``Threads`` does it in threads, ``InlineThreads`` at once."""
+
+    def submit(self, work: Work) -> None:
+        """Do this, after what was submitted before. ``work`` catches its own exceptions."""
+
+    def stop(self) -> None:
+        """Do what was submitted, then end; returns when that is done."""
+
+
+class Threads:
+    """``count`` threads that take work from one queue, in order."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._take, name=f"{name}-{number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, work: Work) -> None:
+        """Queue it; the first free thread takes it."""
+        self._queue.put(work)
+
+    def stop(self) -> None:
+        """One end mark a thread, behind the work that is waiting."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _take(self) -> None:
+        while (work := self._queue.get()) is not None:
+            work()
+
+
+class InlineThreads:
+    """No threads: work is done by whoever submits it, before ``submit`` returns. For tests."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name = name
+        self.count = count
+
+    def submit(self, work: Work) -> None:
+        """Do it now."""
+        work()
+
+    def stop(self) -> None:
+        """Nothing is waiting."""
