@@ -14,6 +14,8 @@ from typing import Any
 from billing.tariff import TariffIndex
 from softswitch.ids import AccountId, Extension
 
+ADMINISTRATOR = Extension("100")  # of a new account (S78)
+
 Target = Mapping[str, Any]  # one key: user | group | ivr | voicemail | external | hangup
 
 
@@ -119,7 +121,7 @@ class Account:
     ivrs: Mapping[str, Ivr] = field(default_factory=dict)  # by name
     flows: Mapping[str, CallFlow] = field(default_factory=dict)  # by number
     numbers: frozenset[str] = frozenset()
-    administrator: Extension = Extension("100")
+    administrator: Extension = ADMINISTRATOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class RouteState(Protocol):
         """Whether the user has a contact that could ring (registered or static)."""
 
     def account_calls(self, account: AccountId) -> int:
-        """Calls of the account that are up or being set up."""
+        """Calls of the account that are up or being set up, without the one that is asked about."""
 
     def number_calls(self, number: str) -> int:
         """Calls on a number of ours."""
@@ -62,13 +62,18 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class RingUser:
-    """Fork to all contacts of a user. ``caller`` is what their phones show."""
+    """Fork to all contacts of a user. ``caller`` is what their phones show.
+
+    ``joins``: CDRs of other accounts that the call reaches only by this step, through a forward to
+    a number of theirs; they are written when the step was tried.
+    """
 
     account: AccountId
     extension: Extension
     caller: str
     caller_name: str
     timeout_s: int
+    joins: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,12 @@ class DialTrunks:
     payment: Payment | None  # None: emergency, never charged
     timeout_s: int
     emergency: bool = False
+    joins: tuple[Record, ...] = ()  # as RingUser's
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer this and end. ``cause`` is the CDR's; ``reason`` goes to the trace and Reason header."""
+    """Answer this and end. ``cause`` is the CDR's, ``reason`` is for the trace and Reason header."""
 
     status: int
     cause: str
@@ -110,11 +116,14 @@ class Record:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The answer. Steps are tried in order until one is answered; if none is, the caller gets the
-    last step's failure. ``incoming`` is what the owner of a toll-free number pays while the call
-    is up. ``number`` is the account's number that was called, for its channel limit."""
+    last step's failure. A ``Refuse`` ends the list. ``incoming`` is what the owner of a toll-free
+    number pays while the call is up. ``number`` is the account's number that was called, for its
+    channel limit. ``free`` is the zero row of a call that costs its caller nothing (internal,
+    on-net, emergency: billing rule 10), for the CDR of ``free.account``."""
 
     steps: tuple[Step, ...]
     trace: tuple[str, ...]
     records: tuple[Record, ...] = field(default=())
     incoming: Payment | None = None
     number: str | None = None
+    free: Payment | None = None

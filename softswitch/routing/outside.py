@@ -1,0 +1,88 @@
+"""A call to a number outside the switch: what it costs and which trunks take it.
+
+Used for what users dial and for what call flows forward to (billing rule 12).
+"""
+
+from __future__ import annotations
+
+from billing.money import format_micros
+from billing.tariff import PREFIX_DIGITS_MAX, Rate
+from softswitch.routing.model import Account
+from softswitch.routing.plan import DialTrunks, Payment, Refuse
+from softswitch.routing.question import Question
+
+
+def dial_outside(
+    question: Question, account: Account, number: str, caller: str, timeout_s: int
+) -> DialTrunks | Refuse:
+    """The step for an E.164 number that is not ours, paid by the account; the account's permission
+    is the caller's business."""
+    rate = find_rate(question, account, "out", number)
+    if isinstance(rate, Refuse):
+        return rate
+    trunks = trunks_for(question, number)
+    if isinstance(trunks, Refuse):
+        return trunks
+    return DialTrunks(
+        number=number,
+        trunks=trunks,
+        caller=caller,
+        payment=Payment(account.id, rate),
+        timeout_s=timeout_s,
+    )
+
+
+def find_rate(question: Question, account: Account, direction: str, number: str) -> Rate | Refuse:
+    """The row that prices a call at its start, by the account's date (rules 8 and 9). No row is a
+    refusal, never a free call."""
+    if account.tariff is None:
+        return question.refuse(404, "no_route", f"account {account.id} has no tariff")
+    date = question.local_time(account).date().isoformat()
+    rate = account.tariff.find(direction, number, date)
+    name = account.tariff.name
+    if rate is None:
+        shown = number or "a withheld number"
+        why = f'tariff {name} has no row "{direction}" for {shown} on {date}'
+        return question.refuse(404, "no_route", why)
+    if rate.blocked:
+        why = f'tariff {name} blocks prefix "{rate.prefix}" ({rate.destination})'
+        return question.refuse(403, "blocked", why)
+    question.say(describe_rate(rate))
+    return rate
+
+
+def describe_rate(rate: Rate) -> str:
+    """For the trace: what the row is and costs."""
+    return (
+        f'tariff {rate.tariff} version {rate.version}: prefix "{rate.prefix}" {rate.destination}, '
+        f"{format_micros(rate.per_minute_micros)} {rate.currency} a minute, "
+        f"{rate.initial_s}/{rate.increment_s}"
+    )
+
+
+def trunks_for(question: Question, number: str) -> tuple[str, ...] | Refuse:
+    """The trunks of the longest route prefix that have a channel free, in order."""
+    routes = question.snapshot.routes
+    digits = number.removeprefix("+")
+    for length in range(min(len(digits), PREFIX_DIGITS_MAX), -1, -1):
+        names = routes.get(digits[:length])
+        if names is not None:
+            question.say(f'longest route prefix "{digits[:length]}": trunks {", ".join(names)}')
+            return _with_free_channel(question, names)
+    return question.refuse(404, "no_route", f"no route for {number}")
+
+
+def _with_free_channel(question: Question, names: tuple[str, ...]) -> tuple[str, ...] | Refuse:
+    free = tuple(name for name in names if _has_free_channel(question, name))
+    return free or question.refuse(503, "failed", "no trunk of the route has a free channel")
+
+
+def _has_free_channel(question: Question, name: str) -> bool:
+    trunk = question.snapshot.trunks.get(name)
+    if trunk is None:
+        question.say(f"trunk {name} left out: it does not exist")
+        return False
+    if 0 < trunk.channels_max <= question.state.trunk_calls(name):
+        question.say(f"trunk {name} left out: all {trunk.channels_max} channels are busy")
+        return False
+    return True
