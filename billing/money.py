@@ -77,6 +77,6 @@ def format_micros(micros: int, *, decimals_min: int = 2) -> str:
 
 def round_half_up(micros: int, decimals: int) -> int:
     """To so many decimals, halves away from zero. Only for the three places of billing rule 2."""
-    step = 10 ** (6 - decimals)
+    step: int = 10 ** (6 - decimals)
     quotient = (Decimal(micros) / step).to_integral_value(ROUND_HALF_UP)
     return int(quotient) * step

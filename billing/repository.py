@@ -121,7 +121,7 @@ def set_credit_limit(conn: Connection, account: str, credit_limit_micros: int) -
 def lock_balance(conn: Connection, account: str) -> Balance | None:
     """The account's pool, which is the caller's alone until the transaction ends."""
     row = _LOCK.run(conn, {"account": account}).fetchone()
-    return None if row is None else Balance(*row[:6], head=bytes(row[6]))
+    return None if row is None else _balance(row)
 
 
 def post(conn: Connection, posting: Posting) -> Posted | AlreadyPosted:
@@ -199,6 +199,12 @@ def verify(conn: Connection, account: str | None = None) -> list[Problem]:
     return problems
 
 
+def _balance(row: Any) -> Balance:
+    """A row of ``_LOCK``'s columns, as a driver returns it."""
+    account, currency, balance, reserved, credit_limit, entries, head = row
+    return Balance(account, currency, balance, reserved, credit_limit, entries, bytes(head))
+
+
 def _locked(conn: Connection, posting: Posting) -> Balance:
     if posting.amount_micros == 0:
         raise LedgerError(f"{posting.key}: an entry of nothing")
@@ -250,7 +256,7 @@ def _balances(conn: Connection, account: str | None) -> dict[str, Balance]:
         " head_hash FROM balance"
     )
     rows = _select(conn, sql, account, "ORDER BY account")
-    return {row[0]: Balance(*row[:6], head=bytes(row[6])) for row in rows}
+    return {row[0]: _balance(row) for row in rows}
 
 
 def _entries(conn: Connection, account: str | None) -> Iterator[tuple[Entry, bytes, bytes]]:

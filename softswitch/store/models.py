@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from billing.schema import RowId
@@ -61,7 +70,9 @@ class CatalogueNumber(Base):
     channels: Mapped[int] = mapped_column(Integer)  # 0: no limit
     trunk: Mapped[str | None] = mapped_column(ForeignKey("trunk.name"))
     account: Mapped[str | None] = mapped_column(ForeignKey("account.id"), index=True)
-    status: Mapped[str] = mapped_column(String(20))  # free|reserved|active|awaiting_deletion|quarantine
+    status: Mapped[str] = mapped_column(
+        String(20)
+    )  # free|reserved|active|awaiting_deletion|quarantine
     bought_us: Mapped[int | None] = mapped_column(BigInteger)
     delete_us: Mapped[int | None] = mapped_column(BigInteger)
 

@@ -1,0 +1,168 @@
+"""The call path's way to the database: one thread, one connection, shared transactions.
+
+A hold or a settlement is a few statements of some microseconds each; beginning and committing costs
+more than they do. So all that has come while the thread was busy is written in one transaction: the
+higher the load, the larger the batch and the lower the cost of a call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from softswitch.store.connect import StoreUnavailable, is_lost, is_retryable, one_line
+from softswitch.store.threads import WorkThreads
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 4  # a transaction that lost this often against others fails
+# Bounds how long SQLite's one writer is kept from the portal: about 20 ms.
+BATCH_MAX = 200
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Something that waits for its turn, later its outcome."""
+
+    work: Callable[[Connection], Any]
+    deferred: Deferred[Any] = field(default_factory=Deferred)
+    outcome: Any = None
+
+    def deliver(self) -> None:
+        if isinstance(self.outcome, Failure):
+            self.deferred.errback(self.outcome)
+        else:
+            self.deferred.callback(self.outcome)
+
+
+class CallLane:
+    """``submit`` and ``stop`` belong to the reactor's thread, and so does what they touch of the
+    queue; the thread of ``threads`` is given one batch at a time."""
+
+    def __init__(
+        self, engine: Engine, threads: WorkThreads, call_from_thread: Callable[..., object]
+    ) -> None:
+        self._engine = engine
+        self._threads = threads
+        self._call_from_thread = call_from_thread
+        self._waiting: deque[_Job] = deque()
+        self._busy = False
+        self._connection: Connection | None = None
+
+    def submit(self, work: Callable[[Connection], T]) -> Deferred[T]:
+        """Run ``work`` in a transaction that it shares with whatever waits at the same time. Fails
+        with what it raises, or with ``StoreUnavailable``."""
+        job = _Job(work)
+        self._waiting.append(job)
+        if not self._busy:
+            self._start_batch()
+        return job.deferred
+
+    def stop(self) -> None:
+        """Write what waits and let go of the connection (blocking)."""
+        self._threads.stop()
+        while self._waiting:
+            batch = self._next_batch()
+            self._run(batch)
+            self._call_from_thread(_deliver, batch)
+        self._drop()
+
+    def _start_batch(self) -> None:
+        self._busy = True
+        batch = self._next_batch()
+        self._threads.submit(lambda: self._turn(batch))
+
+    def _next_batch(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
+
+    def _turn(self, batch: list[_Job]) -> None:
+        """In the thread. One wake-up of the reactor for the whole batch."""
+        self._run(batch)
+        self._call_from_thread(self._finish, batch)
+
+    def _finish(self, batch: list[_Job]) -> None:
+        """In the reactor's thread: give the thread its next batch first, then the news."""
+        self._busy = False
+        if self._waiting:
+            self._start_batch()
+        _deliver(batch)
+
+    def _run(self, batch: list[_Job]) -> None:
+        try:
+            self._attempt(batch)
+        except Exception as error:
+            if is_lost(error):
+                self._run_again(batch)
+            else:
+                self._run_alone(batch)
+
+    def _run_again(self, batch: list[_Job]) -> None:
+        """The connection broke, perhaps long ago: once more on a new one. If there is none, all
+        of them fail together, so that a database that is away costs one time-out, not one each."""
+        try:
+            self._attempt(batch)
+        except Exception as error:
+            if not is_lost(error):
+                self._run_alone(batch)
+                return
+            _fail(batch, StoreUnavailable(f"the database is away: {one_line(error)}"))
+
+    def _run_alone(self, batch: list[_Job]) -> None:
+        """Something in the batch went wrong: each in its own transaction, the guilty one fails."""
+        for job in batch:
+            try:
+                self._run_one(job)
+            except Exception:
+                job.outcome = Failure()
+
+    def _run_one(self, job: _Job) -> None:
+        for attempts_left in reversed(range(ATTEMPTS_MAX)):
+            try:
+                return self._attempt([job])
+            except Exception as error:
+                if is_lost(error):
+                    raise StoreUnavailable(f"the database is away: {one_line(error)}") from error
+                if not attempts_left or not is_retryable(error):
+                    raise
+        return None
+
+    def _attempt(self, batch: Sequence[_Job]) -> None:
+        """One transaction. Outcomes are kept only once it is committed."""
+        connection = self._connected()
+        try:
+            with connection.begin():
+                outcomes = [job.work(connection) for job in batch]
+        except Exception as error:
+            if is_lost(error):
+                self._drop()
+            raise
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.outcome = outcome
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        """Forget the connection; a broken one must not go back into the pool."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+
+def _deliver(batch: Sequence[_Job]) -> None:
+    for job in batch:
+        job.deliver()
+
+
+def _fail(batch: Sequence[_Job], error: Exception) -> None:
+    for job in batch:
+        job.outcome = Failure(error)
