@@ -1,0 +1,93 @@
+"""What every new request must pass before the user sees it (RFC 3261 8.2, 16.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sip.errors import RemoteError
+from sip.uri import parse_uri
+
+if TYPE_CHECKING:
+    from sip.message import Request
+    from sip.transaction import Headers
+
+KNOWN_METHODS = frozenset(
+    ("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH")
+    + ("REFER", "REGISTER", "SUBSCRIBE", "UPDATE")
+)
+"""The methods of the IANA registry: one of these is 405 when not allowed, any other 501."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A final answer that the stack gives by itself."""
+
+    status: int
+    reason: str | None = None  # the usual phrase when None
+    headers: Headers = ()
+
+
+class Acceptance:
+    """Which requests this stack takes: methods, extensions, and well-formed where it matters."""
+
+    def __init__(self, allow: tuple[str, ...], supported: frozenset[str]) -> None:
+        self._methods = frozenset(allow)
+        self._supported = supported
+        self.allow = ", ".join(allow)
+        self.supported = ", ".join(sorted(supported))
+
+    def refusal(self, request: Request) -> Refusal | None:
+        """Why a request is not for the user, or ``None``; in the order of RFC 3261 8.2."""
+        try:
+            refusal = self._method_refusal(request)
+            if refusal is not None:
+                return refusal
+            _check_syntax(request)
+            return _hops_refusal(request) or self._extension_refusal(request)
+        except RemoteError as error:
+            return Refusal(error.status_hint, reason_of(error))
+
+    def _method_refusal(self, request: Request) -> Refusal | None:
+        if request.method in self._methods:
+            return None
+        status = 405 if request.method in KNOWN_METHODS else 501
+        return Refusal(status, None, (("Allow", self.allow),))
+
+    def _extension_refusal(self, request: Request) -> Refusal | None:
+        if "require" not in request.headers:
+            return None
+        unsupported = [tag for tag in request.tokens("require") if tag not in self._supported]
+        if not unsupported:
+            return None
+        return Refusal(420, None, (("Unsupported", ", ".join(unsupported)),))
+
+
+def _check_syntax(request: Request) -> None:
+    """Read what the user will read, so that it never meets the error. Raises RemoteError."""
+    parse_uri(request.uri)  # 416 for a foreign scheme
+    request.from_  # noqa: B018  # parsed for its errors
+    request.to  # noqa: B018
+    request.call_id  # noqa: B018
+
+
+def _hops_refusal(request: Request) -> Refusal | None:
+    """A B2BUA sends on what it gets, so loops end here as in a proxy (16.3 step 3).
+
+    OPTIONS with no hop left asks us, whoever it was for (11).
+    """
+    if request.max_forwards != 0 or request.method == "OPTIONS":
+        return None
+    return Refusal(483)
+
+
+REASON_CHARS_MAX = 100
+"""Of the reason phrase that names what was wrong: it must stay one short line."""
+
+
+def reason_of(error: RemoteError) -> str | None:
+    """What was wrong, as the reason phrase of a 400: it helps whoever built the peer (21.4.1)."""
+    text = str(error)
+    if error.status_hint != 400 or not (text.isascii() and text.isprintable()):
+        return None
+    return text[:REASON_CHARS_MAX]

@@ -1,0 +1,254 @@
+"""Requests of peers: matching, absorbing repetitions, answering (RFC 3261 17.2, 8.2, 9.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sip.checks import Refusal
+from sip.errors import LocalError
+from sip.events import AckReceived, AckTimedOut, CancelReceived, RequestReceived
+from sip.machines import Action, Input, State, response_input
+from sip.matching import (
+    AckKey,
+    MergeKey,
+    ServerKey,
+    ack_key,
+    is_2543,
+    merge_key,
+    reply_flow,
+    server_key,
+    stamp_source,
+)
+from sip.message import Request, Response
+from sip.stateless import stateless_answer
+from sip.steps import Steps
+from sip.transaction import Headers, ServerTransaction
+
+if TYPE_CHECKING:
+    from sip.checks import Acceptance
+    from sip.effects import Effects
+    from sip.flow import Flow
+    from sip.timers import Timers
+
+
+def _nobody(_host: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many server transactions may be kept at once; beyond, requests get 503.
+
+    A transaction is kept for 32 s after its answer (about 4 kB each), so these also bound rates:
+    the default for one source is 600 requests a second for that long, and for all of them 1 GB.
+    """
+
+    transactions_max: int = 250_000
+    transactions_per_source_max: int = 20_000
+    trusted: Callable[[str], bool] = _nobody  # hosts without a limit of their own
+    retry_after_s: int = 10
+
+
+class ServerTransactions(Steps[ServerTransaction]):
+    """Every request of peers that is not forgotten yet, by branch, sent-by and method."""
+
+    def __init__(
+        self,
+        effects: Effects,
+        timers: Timers,
+        token: Callable[[], str],
+        acceptance: Acceptance,
+        limits: Limits,
+        server_name: str,
+    ) -> None:
+        super().__init__(
+            effects,
+            timers,
+            {
+                Action.SEND: self._send,
+                Action.TELL_ACK: self._tell_ack,
+                Action.TELL_NO_ACK: self._tell_no_ack,
+                Action.DESTROY: self._destroy,
+            },
+        )
+        self._token = token
+        self._acceptance = acceptance
+        self._limits = limits
+        self._server = ("Server", server_name)
+        self._by_key: dict[ServerKey, ServerTransaction] = {}
+        self._by_ack: dict[AckKey, ServerTransaction] = {}
+        self._by_merge: dict[MergeKey, ServerTransaction] = {}
+        self._per_source: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many transactions there are."""
+        return len(self._by_key)
+
+    def receive(self, request: Request, flow: Flow, now_s: float) -> None:
+        """Match a request or begin its transaction. Raises RemoteError when no key can be made."""
+        if request.method == "ACK":
+            self._receive_ack(request, now_s)
+        elif request.method == "CANCEL":
+            self._receive_cancel(request, flow)
+        else:
+            key = server_key(request, request.method)
+            tx = self._by_key.get(key)
+            if tx is None:
+                self._receive_new(key, request, flow, now_s)
+            else:
+                self._effects.counters.absorbed += 1
+                self.step(tx, Input.REQUEST, now_s)
+
+    def respond(
+        self,
+        tx: ServerTransaction,
+        status: int,
+        reason: str | None,
+        headers: Headers,
+        body: bytes,
+        now_s: float,
+    ) -> None:
+        """Answer a request."""
+        if not 100 <= status <= 699:
+            raise LocalError(f"{status} is not a status")
+        cause = response_input(status)
+        if (tx.state, cause) not in tx.table:
+            raise LocalError(f"{tx.request.method} is {tx.state}, {status} comes too late")
+        response = Response.answering(
+            tx.request,
+            status,
+            reason,
+            to_tag=tx.to_tag,
+            headers=(*self._own_headers(tx, status), *headers),
+            body=body,
+        )
+        tx.data = bytes(response)
+        if cause is not Input.R1XX:
+            tx.final_status = status
+        self.step(tx, cause, now_s)
+        if cause is Input.R2XX and tx.request.method == "INVITE":
+            self._by_ack[self._ack_key(tx)] = tx
+
+    def refuse(self, request: Request, flow: Flow, refusal: Refusal) -> None:
+        """Answer without a transaction (8.2.7), so that what we refuse costs no memory."""
+        self._effects.counters.refused += 1
+        refusal = Refusal(refusal.status, refusal.reason, (self._server, *refusal.headers))
+        self._effects.outgoing.append(
+            (stateless_answer(request, refusal), reply_flow(request, flow))
+        )
+
+    # Requests
+
+    def _receive_new(self, key: ServerKey, request: Request, flow: Flow, now_s: float) -> None:
+        stamp_source(request, flow)
+        refusal = self._acceptance.refusal(request)
+        merge = None
+        if refusal is None:
+            merge = merge_key(request)
+            refusal = self._merged(merge) or self._overload(flow)
+        if refusal is not None:
+            self.refuse(request, flow, refusal)
+            return
+        tx = ServerTransaction(key, request, flow, reply_flow(request, flow))
+        tx.to_tag = request.to_tag or self._token()
+        self._keep(tx, merge)
+        if request.method == "INVITE":
+            tx.data = bytes(Response.answering(request, 100, to_tag=None))
+        self.step(tx, Input.START, now_s)
+        self._effects.events.append(RequestReceived(tx, request, flow))
+
+    def _merged(self, merge: MergeKey | None) -> Refusal | None:
+        """The same request over another path, while the first is being answered (8.2.2.2)."""
+        return Refusal(482) if merge is not None and merge in self._by_merge else None
+
+    def _overload(self, flow: Flow) -> Refusal | None:
+        limits, host = self._limits, flow.remote.host
+        if len(self._by_key) < limits.transactions_max and (
+            self._per_source.get(host, 0) < limits.transactions_per_source_max
+            or limits.trusted(host)
+        ):
+            return None
+        self._effects.counters.overload += 1
+        return Refusal(503, None, (("Retry-After", str(limits.retry_after_s)),))
+
+    def _receive_ack(self, ack: Request, now_s: float) -> None:
+        """An ACK has its INVITE's branch after a refusal, and a new one after a 2xx (17.1.1.3)."""
+        key = server_key(ack, "INVITE")
+        tx = self._by_key.get(key)
+        if tx is None or (is_2543(key) and ack.to_tag != tx.to_tag):
+            tx = self._by_ack.get(ack_key(ack))
+        if tx is None:
+            self._effects.counters.acks_unmatched += 1
+            return
+        if tx.acked or tx.state is State.CONFIRMED:
+            self._effects.counters.absorbed += 1
+        self.step(tx, Input.ACK, now_s, ack)
+
+    def _receive_cancel(self, cancel: Request, flow: Flow) -> None:
+        """Answered at once and without a transaction: a repeated one gets the same answer (9.2)."""
+        stamp_source(cancel, flow)
+        tx = self._by_key.get(server_key(cancel, "INVITE"))
+        if tx is None:
+            self.refuse(cancel, flow, Refusal(481))
+            return
+        answer = Response.answering(cancel, 200, to_tag=tx.to_tag, headers=(self._server,))
+        self._effects.outgoing.append((bytes(answer), reply_flow(cancel, flow)))
+        if tx.state is State.PROCEEDING and not tx.cancelled:
+            tx.cancelled = True
+            self._effects.events.append(CancelReceived(tx, cancel))
+
+    # Keeping
+
+    def _keep(self, tx: ServerTransaction, merge: MergeKey | None) -> None:
+        self._by_key[tx.key] = tx
+        host = tx.flow.remote.host
+        self._per_source[host] = self._per_source.get(host, 0) + 1
+        tx.merge_key = merge
+        if merge is not None:
+            self._by_merge[merge] = tx
+
+    def _destroy(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:
+        self.stop_timers(tx)
+        del self._by_key[tx.key]
+        if tx.merge_key is not None:
+            del self._by_merge[tx.merge_key]
+        if tx.final_status < 300 and tx.request.method == "INVITE":
+            self._by_ack.pop(self._ack_key(tx), None)
+        host = tx.flow.remote.host
+        left = self._per_source[host] - 1
+        if left:
+            self._per_source[host] = left
+        else:
+            del self._per_source[host]
+
+    @staticmethod
+    def _ack_key(tx: ServerTransaction) -> AckKey:
+        asked = tx.request
+        return (asked.call_id, asked.from_tag or "", tx.to_tag, asked.cseq.number)
+
+    def _own_headers(self, tx: ServerTransaction, status: int) -> Headers:
+        """A 2xx to INVITE or OPTIONS says what we can do (13.3.1.4, 11.2)."""
+        if not 200 <= status < 300 or tx.request.method not in ("INVITE", "OPTIONS"):
+            return (self._server,)
+        return (
+            self._server,
+            ("Allow", self._acceptance.allow),
+            ("Supported", self._acceptance.supported),
+        )
+
+    # Actions
+
+    def _send(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:
+        self._effects.outgoing.append((tx.data, tx.reply_flow))
+
+    def _tell_ack(self, tx: ServerTransaction, _now_s: float, message: Any) -> None:
+        if not tx.acked:
+            tx.acked = True
+            self.stop_repeating(tx)
+            self._effects.events.append(AckReceived(tx, message))
+
+    def _tell_no_ack(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:
+        if not tx.acked:
+            self._effects.events.append(AckTimedOut(tx))
