@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from sip.transaction import Headers
 
 KNOWN_METHODS = frozenset(
-    ("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK", "PUBLISH")
-    + ("REFER", "REGISTER", "SUBSCRIBE", "UPDATE")
+    {
+        *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK"),
+        *("PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
+    }
 )
 """The methods of the IANA registry: one of these is 405 when not allowed, any other 501."""
 
