@@ -73,7 +73,7 @@ def define(metadata: MetaData) -> BillingTables:
             UniqueConstraint(
                 "tariff", "direction", "prefix", "valid_from", name="uq_rate_tariff_prefix"
             ),
-            CheckConstraint("initial_s > 0 AND increment_s > 0", name="ck_rate_intervals"),
+            CheckConstraint("initial_s > 0 AND increment_s > 0", name="intervals"),
         ),
         balance=Table(
             # One pool per account (rule 16), the head of its ledger chain beside it: whoever posts
@@ -87,7 +87,7 @@ def define(metadata: MetaData) -> BillingTables:
             Column("credit_limit_micros", BigInteger, nullable=False, server_default="0"),
             Column("entries", BigInteger, nullable=False, server_default="0"),
             Column("head_hash", LargeBinary(32), nullable=False),
-            CheckConstraint("reserved_micros >= 0", name="ck_balance_reserved"),
+            CheckConstraint("reserved_micros >= 0", name="reserved"),
         ),
         ledger=Table(
             # One row is one transfer: debit one ledger account, credit another, the same amount.
@@ -106,12 +106,12 @@ def define(metadata: MetaData) -> BillingTables:
             Column("currency", String(3), nullable=False),
             Column("balance_after_micros", BigInteger, nullable=False),
             Column("at_us", BigInteger, nullable=False),
-            Column("text", String(200), nullable=False, server_default=""),
+            Column("text", String(200), nullable=False),
             Column("previous_hash", LargeBinary(32), nullable=False),
             Column("hash", LargeBinary(32), nullable=False),
             UniqueConstraint("key", name="uq_ledger_key"),
             UniqueConstraint("account", "number", name="uq_ledger_account_number"),
-            CheckConstraint("amount_micros > 0", name="ck_ledger_amount"),
+            CheckConstraint("amount_micros > 0", name="amount"),
         ),
         hold=Table(
             # A call that is charged, while it lasts (rules 15 to 18, 22). The row alone is enough
@@ -129,7 +129,7 @@ def define(metadata: MetaData) -> BillingTables:
             Column("answered_us", BigInteger),
             Column("seen_us", BigInteger, nullable=False),
             Index("ix_hold_account", "account"),
-            CheckConstraint("amount_micros >= 0", name="ck_hold_amount"),
+            CheckConstraint("amount_micros >= 0", name="amount"),
         ),
         cdr=Table(
             # One row per call and account that took part in it.
@@ -141,8 +141,8 @@ def define(metadata: MetaData) -> BillingTables:
             Column("direction", String(8), nullable=False),  # in | out | internal
             Column("caller", String(64), nullable=False),
             Column("called", String(64), nullable=False),
-            Column("caller_extension", String(6), nullable=False, server_default=""),
-            Column("called_extension", String(6), nullable=False, server_default=""),
+            Column("caller_extension", String(6), nullable=False),
+            Column("called_extension", String(6), nullable=False),
             Column("started_us", BigInteger, nullable=False),
             Column("answered_us", BigInteger),
             Column("ended_us", BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""The way from the reactor to the database: functions go in, ``Deferred``s of plain values come out.
+"""The way from the reactor to the database: functions go in, Deferreds of plain values come out.
 
 ``run`` and ``read`` (the portal, commands, jobs) use a few threads, a transaction each. Holds and
 settlements have a thread of their own, ``run_call``. The functions run in those threads: they touch
