@@ -14,7 +14,7 @@ TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
 WS = r"[ \t]*"
 
 # quoted-string: a backslash escapes any character but CR and LF.
-QUOTED = r'"(?:[^"\\\r\n]|\\[^\r\n])*"'
+QUOTED = r'"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*"'
 
 # "host" is lenient: an underscore is common in the names that customers' devices are given.
 HOST = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,253}[A-Za-z0-9_.])?)"

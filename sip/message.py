@@ -7,6 +7,7 @@ wire said, the typed accessors parse on each call, and three helpers of the hot 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sip.abnf import is_token, parse_number
@@ -30,6 +31,10 @@ MAX_FORWARDS_MAX = 255
 # Methods whose 1xx and 2xx may make a dialog, so that the route set goes back (RFC 3261 12.1.1,
 # RFC 6665, RFC 3515).
 _DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
+
+
+# A top Via as nearly everybody writes it, up to its parameters.
+_QUICK_SENT_BY = re.compile(r"SIP/2\.0/[A-Z]+ ([A-Za-z0-9.\-]*[A-Za-z0-9](?::[1-9][0-9]{0,4})?);")
 
 
 class Message:
@@ -100,6 +105,12 @@ class Message:
         end = text.find(";", at + 8)
         branch = text[at + 8 :] if end < 0 else text[at + 8 : end]
         return branch if branch and " " not in branch else self.via.branch
+
+    @property
+    def sent_by(self) -> str:
+        """``Via.sent_by`` of the top Via: half of the transaction key (RFC 3261 17.2.3)."""
+        match = _QUICK_SENT_BY.match(self.required("via"))
+        return self.via.sent_by if match is None else match[1].lower()
 
     @property
     def from_tag(self) -> str | None:
@@ -261,7 +272,12 @@ class Request(Message):
         ``received`` when the sent-by host differs from ``host``, or when ``rport`` asks for it,
         which then gets ``port`` (RFC 3261 18.2.1, RFC 3581 4). Raises RemoteError.
         """
-        top, *others = split_commas(self.required("via"), "Via")
+        text = self.required("via")
+        if ";rport;" in text and "," not in text and '"' not in text and ";received" not in text:
+            stamp = f";rport={port};received={host};"
+            self.headers["via"][0] = text.replace(";rport;", stamp, 1)
+            return
+        top, *others = split_commas(text, "Via")
         via = parse_via(top)
         params = via.params.without("received")  # only we know
         if "rport" in params:

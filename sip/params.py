@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from sip.abnf import is_token, unquote
+from sip.abnf import QUOTED, TOKEN, WS, unquote
 from sip.errors import RemoteError
 
 # RFC 4475's "longreq" has some twenty; more is not a message but a load.
 PARAMS_MAX = 64
 
-_PIECES = re.compile(r'(?:[^";\\]|"(?:[^"\\]|\\.)*")*', re.DOTALL)
-_VALUE = re.compile(r'"(?:[^"\\\r\n]|\\[^\r\n])*"|[^\x00-\x20",;<>\x7f]+')
+_PARAM = re.compile(rf";{WS}({TOKEN}){WS}(?:={WS}({QUOTED}|[^\x00-\x20\",;<>\x7f]+){WS})?")
 
 
 class Params(Mapping[str, "str | None"]):
@@ -24,8 +23,9 @@ class Params(Mapping[str, "str | None"]):
     __slots__ = ("_items",)
     _items: dict[str, str | None]
 
-    def __init__(self, items: Iterable[tuple[str, str | None]] = ()) -> None:
-        self._items = {name.lower(): value for name, value in items}
+    def __init__(self, items: Mapping[str, str | None] | Iterable[tuple[str, str | None]] = ()):
+        """``items``: names in lower case, as mapping or as pairs."""
+        self._items = dict(items)
 
     def __getitem__(self, name: str) -> str | None:
         return self._items[name]
@@ -56,7 +56,7 @@ class Params(Mapping[str, "str | None"]):
 
     def with_param(self, name: str, value: str | None = None) -> Params:
         """A copy in which ``name`` has this value, in its old place or at the end."""
-        return Params({**self._items, name.lower(): value}.items())
+        return Params({**self._items, name: value})
 
     def without(self, *names: str) -> Params:
         """A copy that lacks these names."""
@@ -74,46 +74,17 @@ def parse_params(text: str, what: str) -> Params:
     """
     if not text:
         return NO_PARAMS
-    pieces = _split(text, what)
     items: dict[str, str | None] = {}
-    for piece in pieces:
-        name, value = _parse_one(piece, what)
-        if name in items:
-            raise RemoteError(f"{what}: parameter {name!r} stands twice")
-        items[name] = value
-    return Params(items.items())
-
-
-def _split(text: str, what: str) -> list[str]:
-    if text[0] != ";":
-        raise RemoteError(f"{what}: {text[:20]!r} where a parameter should begin")
-    pieces = text[1:].split(";") if '"' not in text else _split_quoted(text, what)
-    if len(pieces) > PARAMS_MAX:
-        raise RemoteError(f"{what}: {len(pieces)} parameters, at most {PARAMS_MAX}")
-    return pieces
-
-
-def _split_quoted(text: str, what: str) -> list[str]:
-    pieces = []
     at = 0
     while at < len(text):
-        match = _PIECES.match(text, at + 1)
-        assert match is not None  # the pattern may match nothing
-        pieces.append(match[0])
+        match = _PARAM.match(text, at)
+        if match is None:
+            raise RemoteError(f"{what}: malformed parameter {text[at : at + 20]!r}")
+        name = match[1].lower()
+        if name in items:
+            raise RemoteError(f"{what}: parameter {name[:20]!r} stands twice")
+        items[name] = match[2]
         at = match.end()
-        if at < len(text) and text[at] != ";":
-            raise RemoteError(f"{what}: unbalanced quotes")
-    return pieces
-
-
-def _parse_one(piece: str, what: str) -> tuple[str, str | None]:
-    name, equals, value = piece.partition("=")
-    name = name.strip(" \t").lower()
-    if not is_token(name):
-        raise RemoteError(f"{what}: {name[:20]!r} is not the name of a parameter")
-    if not equals:
-        return name, None
-    value = value.strip(" \t")
-    if _VALUE.fullmatch(value) is None:
-        raise RemoteError(f"{what}: malformed value of parameter {name!r}")
-    return name, value
+    if len(items) > PARAMS_MAX:
+        raise RemoteError(f"{what}: {len(items)} parameters, at most {PARAMS_MAX}")
+    return Params(items)

@@ -31,7 +31,8 @@ METHOD_CHARS_MAX = 64
 REASON_CHARS_MAX = 512
 
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+# Without the white space before it: a pattern that began with it would take quadratic time.
+_FOLD = re.compile(r"\r\n[ \t]+")
 
 
 def parse_message(data: bytes) -> Request | Response:
@@ -162,14 +163,25 @@ def _check_mandatory(message: Message) -> None:
         if not headers.get(name, ("",))[0]:
             raise RemoteError(f"{spelled(name)} is missing")
     if isinstance(message, Request):
-        cseq = message.cseq
-        if cseq.method != message.method:
-            raise RemoteError(f"CSeq: {cseq.method} does not match the method {message.method}")
+        _check_cseq(message)
+
+
+def _check_cseq(request: Request) -> None:
+    number, _, method = request.headers["cseq"][0].partition(" ")
+    if method == request.method and number.isdigit() and number.isascii() and len(number) < 10:
+        return  # as nearly everybody writes it
+    cseq = request.cseq
+    if cseq.method != request.method:
+        raise RemoteError(f"CSeq: {cseq.method[:40]} does not match the method {request.method}")
 
 
 def _cut_body(message: Message, body: bytes) -> bytes:
+    text = message.headers.get("content-length")
+    if text is None or text[0] == str(len(body)):
+        return body
     length = message.content_length
-    if length is None or length == len(body):
+    assert length is not None  # the field is there
+    if length == len(body):
         return body
     if length > len(body):
         raise RemoteError(f"Content-Length: {length}, but the body has {len(body)} bytes")

@@ -19,6 +19,7 @@ SDP_BYTES_MAX = 16384
 SDP_LINES_MAX = 400
 MEDIA_MAX = 16
 FORMATS_MAX = 64
+PTIME_MS_MAX = 1000  # longer than any codec's largest packet
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -223,9 +224,8 @@ def _parse_rtcp(value: str | None, port: int, host: str) -> tuple[int, str]:
 
 def _parse_ptime(value: str | None) -> int | None:
     """Milliseconds a packet; what is not a sensible whole number is as good as not said."""
-    if value is None or not (value.isascii() and value.isdigit()) or len(value) > 3:
-        return None
-    return int(value) or None
+    number = _small_number(value or "")
+    return number if 0 < number <= PTIME_MS_MAX else None
 
 
 def _parse_formats(names: list[str], section: _Section) -> tuple[Format, ...]:
@@ -250,18 +250,26 @@ def _by_payload_type(section: _Section, attribute: str) -> dict[int, str]:
     for key, value in section.attributes:
         number, _, rest = value.partition(" ")
         if key == attribute and number.isascii() and number.isdigit() and len(number) <= 3:
-            table.setdefault(int(number), rest.strip())
+            table.setdefault(int(number), rest.strip())  # the first one counts
     return table
 
 
 def _parse_rtpmap(value: str) -> tuple[str, int, int]:
+    """Encoding, clock rate in Hz (0: not said) and channels.
+
+    A broken rtpmap makes its own format unusable, not the call.
+    """
     encoding, _, rest = value.partition("/")
     clock, _, channels = rest.partition("/")
     if _ENCODING.fullmatch(encoding) is None:
-        raise RemoteError(f"SDP: malformed a=rtpmap {value[:40]!r}", 488)
-    clock_hz = parse_number(clock.strip(), "SDP clock rate", 1_000_000, 488)
-    count = parse_number(channels.strip(), "SDP channels", 255, 488) if channels else 1
-    return encoding, clock_hz, count
+        return "", 0, 1
+    return encoding, _small_number(clock), _small_number(channels) or 1
+
+
+def _small_number(text: str) -> int:
+    """A number of at most seven digits, 0 for anything else."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 7 else 0
 
 
 # Attributes of the transport that we end here: each leg has its own.

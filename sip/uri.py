@@ -166,7 +166,7 @@ def _parse_uri_params(text: str) -> Params:
         if not key or key in items:
             raise RemoteError(f"URI: parameter {key[:20]!r} is empty or stands twice")
         items[key] = _unescape(value, "param") if equals else None
-    return Params(items.items())
+    return Params(items)
 
 
 def _parse_uri_headers(text: str) -> tuple[tuple[str, str], ...]:

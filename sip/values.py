@@ -18,7 +18,7 @@ from sip.abnf import (
     without_controls,
 )
 from sip.errors import RemoteError
-from sip.params import NO_PARAMS, Params, parse_params
+from sip.params import NO_PARAMS, PARAMS_MAX, Params, parse_params
 from sip.uri import SipUri, parse_uri
 
 # Values in one comma-separated field. Seventy hops is the usual Max-Forwards, so no true Via list
@@ -36,7 +36,7 @@ _QUOTED_NAME = re.compile(rf"({QUOTED}){WS}<([^<>\x00-\x20]*)>{WS}(;.*)?", re.DO
 _PLAIN_NAME = re.compile(r'([^"<>,;\x00-\x08\x7f]*)<([^<>\x00-\x20]*)>[ \t]*(;.*)?', re.DOTALL)
 _ADDR_SPEC = re.compile(r"([^<>\";?,\x00-\x20]+)[ \t]*(;.*)?", re.DOTALL)
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})")
-_AUTH_SCHEME = re.compile(rf"({TOKEN})[ \t]+(.*)", re.DOTALL)
+_AUTH_PARAM = re.compile(rf'{WS}({TOKEN}){WS}={WS}({QUOTED}|[^\s",]+){WS}(?:,|$)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +170,21 @@ class AuthValue:
 
 def parse_auth(text: str, what: str = "Authorization") -> AuthValue:
     """Read one challenge or one set of credentials. Raises RemoteError."""
-    match = _AUTH_SCHEME.fullmatch(text.strip(" \t"))
-    if match is None:
+    scheme, _, rest = text.strip(" \t").partition(" ")
+    if not is_token(scheme):
         raise RemoteError(f"{what}: malformed {text[:20]!r}")
-    pieces = split_commas(match[2], what)
-    return AuthValue(match[1], parse_params(";" + ";".join(_checked(pieces, what)), what))
-
-
-def _checked(pieces: list[str], what: str) -> list[str]:
-    """No semicolon stands outside quotes here, so the pieces may be joined by semicolons."""
-    for piece in pieces:
-        if ";" in piece and not piece.endswith('"'):
-            raise RemoteError(f"{what}: stray semicolon")
-    return pieces
+    items: dict[str, str | None] = {}
+    at = 0
+    while at < len(rest):
+        match = _AUTH_PARAM.match(rest, at)
+        if match is None:
+            raise RemoteError(f"{what}: malformed parameter after {scheme} {', '.join(items)}")
+        name = match[1].lower()
+        if name in items or len(items) == PARAMS_MAX:
+            raise RemoteError(f"{what}: parameter {name[:20]!r} stands twice, or is one too many")
+        items[name] = match[2]
+        at = match.end()
+    return AuthValue(scheme, Params(items))
 
 
 def split_commas(text: str, what: str = "header") -> list[str]:
