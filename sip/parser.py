@@ -30,6 +30,12 @@ HEADERS_MAX = 200
 METHOD_CHARS_MAX = 64
 REASON_CHARS_MAX = 512
 
+# Known ones need no look at their letters.
+_METHODS = frozenset(
+    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE "
+    "UPDATE".split()
+)
+
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
 # Without the white space before it: a pattern that began with it would take quadratic time.
 _FOLD = re.compile(r"\r\n[ \t]+")
@@ -110,7 +116,7 @@ def _parse_start_line(line: str) -> Request | Response:
     uri, _, version = rest.partition(" ")
     if version != "SIP/2.0":
         _check_version(version)
-    if len(first) > METHOD_CHARS_MAX or not is_token(first):
+    if first not in _METHODS and (len(first) > METHOD_CHARS_MAX or not is_token(first)):
         raise RemoteError(f"start line: {first[:40]!r} is not a method")
     if not uri or uri[0] == "<" or not uri.isprintable():
         raise RemoteError(f"start line: {uri[:40]!r} is not a Request-URI")
@@ -162,17 +168,16 @@ def _check_mandatory(message: Message) -> None:
     for name in _MANDATORY:
         if not headers.get(name, ("",))[0]:
             raise RemoteError(f"{spelled(name)} is missing")
-    if isinstance(message, Request):
-        _check_cseq(message)
+    _check_cseq(message, message.method if isinstance(message, Request) else None)
 
 
-def _check_cseq(request: Request) -> None:
-    number, _, method = request.headers["cseq"][0].partition(" ")
-    if method == request.method and number.isdigit() and number.isascii() and len(number) < 10:
+def _check_cseq(message: Message, method: str | None) -> None:
+    number, _, written = message.headers["cseq"][0].partition(" ")
+    if written == method and number.isdigit() and number.isascii() and len(number) < 10:
         return  # as nearly everybody writes it
-    cseq = request.cseq
-    if cseq.method != request.method:
-        raise RemoteError(f"CSeq: {cseq.method[:40]} does not match the method {request.method}")
+    written = message.cseq.method
+    if method is not None and written != method:
+        raise RemoteError(f"CSeq: {written[:40]} does not match the method {method[:40]}")
 
 
 def _cut_body(message: Message, body: bytes) -> bytes:
@@ -221,6 +226,6 @@ def _can_be_answered(request: Request) -> bool:
     if not all(request.first(name) for name in _MANDATORY):
         return False
     try:
-        return request.via.branch is not None and request.cseq.method != "ACK"
+        return request.via.branch is not None and not request.required("cseq").endswith("ACK")
     except RemoteError:
         return False
