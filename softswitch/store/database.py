@@ -14,7 +14,6 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from softswitch.store.call_lane import ATTEMPTS_MAX, CallLane
 from softswitch.store.connect import (
@@ -28,7 +27,7 @@ from softswitch.store.connect import (
     parse_url,
     reach,
 )
-from softswitch.store.threads import Threads, WorkThreads
+from softswitch.store.threads import Threads, WorkThreads, deferred_work
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -123,18 +122,7 @@ class Database:
 
     def _in_web(self, work: Callable[[Session], T], *, reads: bool) -> Deferred[T]:
         assert self._web is not None, "connect() comes first"
-        deferred: Deferred[T] = Deferred()
-
-        def in_thread() -> None:
-            try:
-                outcome = self._attempts(work, reads)
-            except Exception:
-                self._call_from_thread(deferred.errback, Failure())
-            else:
-                self._call_from_thread(deferred.callback, outcome)
-
-        self._web.submit(in_thread)
-        return deferred
+        return deferred_work(self._web, self._call_from_thread, lambda: self._attempts(work, reads))
 
     def _attempts(self, work: Callable[[Session], T], reads: bool) -> T:
         attempts_left = ATTEMPTS_MAX

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
 Work = Callable[[], object]
 
 
@@ -18,6 +22,24 @@ class WorkThreads(Protocol):
 
     def stop(self) -> None:
         """Do what was submitted, then end; returns when that is done."""
+
+
+def deferred_work(
+    threads: WorkThreads, call_from_thread: Callable[..., object], work: Callable[[], T]
+) -> Deferred[T]:
+    """Do ``work`` there; the Deferred fires with its outcome in the reactor's thread."""
+    deferred: Deferred[T] = Deferred()
+
+    def in_thread() -> None:
+        try:
+            outcome = work()
+        except Exception:
+            call_from_thread(deferred.errback, Failure())
+        else:
+            call_from_thread(deferred.callback, outcome)
+
+    threads.submit(in_thread)
+    return deferred
 
 
 class Threads:

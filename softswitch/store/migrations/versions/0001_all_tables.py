@@ -358,7 +358,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_session_user"), ["user"], unique=False)
 
 
-
 def downgrade() -> None:
     with op.batch_alter_table("session", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_session_user"))
