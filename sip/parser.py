@@ -32,8 +32,10 @@ REASON_CHARS_MAX = 512
 
 # Known ones need no look at their letters.
 _METHODS = frozenset(
-    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE "
-    "UPDATE".split()
+    {
+        *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK"),
+        *("PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
+    }
 )
 
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")

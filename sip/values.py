@@ -29,7 +29,8 @@ CSEQ_MAX = 2**31 - 1  # RFC 3261 8.1.1.5
 
 # Any version, so that a message of a foreign one can be answered with 505 (RFC 4475 "badvers").
 _VIA = re.compile(
-    rf"{WS}SIP{WS}/{WS}[0-9]\.[0-9]{WS}/{WS}({TOKEN})[ \t]+({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?(;.*)?",
+    rf"{WS}SIP{WS}/{WS}[0-9]\.[0-9]{WS}/{WS}({TOKEN})"
+    rf"[ \t]+({HOST}){WS}(?::{WS}([0-9]{{1,5}}){WS})?(;.*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _QUOTED_NAME = re.compile(rf"({QUOTED}){WS}<([^<>\x00-\x20]*)>{WS}(;.*)?", re.DOTALL)
