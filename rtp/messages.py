@@ -40,11 +40,13 @@ class Format:
 class SetRemote:
     """What signalling says of the peer; sent again at every new offer or answer.
 
-    ``host``/``port`` are of its SDP (host "0.0.0.0" or port 0: nowhere to send). ``signalling_host``
-    is where its SIP comes from. Only sources at one of these two hosts are latched to; the latch
-    opens anew only when host, port or ``relatch`` say so. ``sends``/``receives``: whether this peer
-    may send media to us, and whether we may send media to it, by the direction attributes.
-    ``expects_media``: the media timeout watches this leg.
+    ``host``/``port`` are of its SDP (host "0.0.0.0" or port 0: nowhere to send); ``host`` is a
+    literal address, names are not resolved. ``signalling_host`` is where its SIP comes from. Only
+    sources at one of these two hosts are latched to; the latch opens anew only when host, port or
+    ``relatch`` say so. While nothing is latched, each ``SetRemote`` and ``Bridge`` begins the
+    window anew in which a source port may differ from the SDP's (``latching.LATCH_WINDOW_S``).
+    ``sends``/``receives``: whether this peer may send media to us, and whether we may send media
+    to it, by the direction attributes. ``expects_media``: the media timeout watches this leg.
     """
 
     call: str
@@ -159,7 +161,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class MediaTimedOut:
-    """Nothing came for the media timeout from a leg that ``expects_media``. Told once per silence."""
+    """Nothing came for the media timeout from a leg that ``expects_media``; once per silence."""
 
     call: str
     leg: str

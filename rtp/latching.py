@@ -1,0 +1,61 @@
+"""Which source a port listens to: decided once per negotiation, before anything is relayed.
+
+A phone behind NAT sends from a port that its SDP cannot name, so the first packet decides. What may
+be first is narrow: only the host of the SDP or the host that signals, and a port that the SDP does
+not name only for a while after signalling. Then the latch is closed until signalling opens it
+again, so a third party that sends to an open port is never relayed, nor sent to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from rtp.wire import Address
+
+# A phone's first packet follows the answer within its round trip; 30 s forgives a user who answers
+# a phone that sends nothing while it is muted. Signalling (an answer, a new bridge) begins it anew.
+LATCH_WINDOW_S = 30.0
+
+
+class Verdict(Enum):
+    """What to do with one packet."""
+
+    ACCEPTED = "accepted"
+    LATCHED = "latched"  # accepted, and from now on the only source
+    STRANGER = "stranger"
+
+
+class Latch:
+    """The accepted source of one port: closed, open for some hosts, or latched to one source."""
+
+    __slots__ = ("_expected", "_hosts", "_until_s", "source")
+
+    def __init__(self) -> None:
+        self.source: Address | None = None
+        self._expected: Address | None = None
+        self._hosts: frozenset[str] = frozenset()
+        self._until_s = 0.0
+
+    def open(self, expected: Address | None, hosts: Iterable[str], now_s: float) -> None:
+        """Forget the source. ``expected`` is the SDP's address; ``hosts`` may use any port."""
+        self.source = None
+        self._expected = expected
+        self._hosts = frozenset(hosts)
+        self.extend(now_s)
+
+    def extend(self, now_s: float) -> None:
+        """Begin the window anew; changes nothing once latched."""
+        self._until_s = now_s + LATCH_WINDOW_S
+
+    def judge(self, source: Address, now_s: float) -> Verdict:
+        """Whether a valid packet from ``source`` is the peer's; the first one latches."""
+        if self.source is not None:
+            return Verdict.ACCEPTED if source == self.source else Verdict.STRANGER
+        if source != self._expected and not self._guessed(source, now_s):
+            return Verdict.STRANGER
+        self.source = source
+        return Verdict.LATCHED
+
+    def _guessed(self, source: Address, now_s: float) -> bool:
+        return now_s < self._until_s and source[0] in self._hosts

@@ -1,0 +1,84 @@
+"""What the plane needs of sockets, as protocols: the rim has real ones, tests have fakes."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rtp.leg import Leg
+
+Address = tuple[str, int]  # host as canonical text, port
+Packet = bytes | bytearray | memoryview
+Transmit = Callable[[Packet], object]
+
+PORT_MAX = 65535
+
+
+class LegWire(Protocol):
+    """The RTP and the RTCP socket of one leg, bound to one host."""
+
+    def aim(self, address: Address) -> Transmit:
+        """Hear everybody, send RTP to ``address``: the state before a source is latched."""
+
+    def latch(self, source: Address) -> Transmit:
+        """Hear RTP from ``source`` alone and send to it, until ``aim`` or ``silence``."""
+
+    def silence(self) -> Transmit:
+        """Hear everybody, send RTP nowhere."""
+
+    def transmit_rtcp(self, packet: Packet, address: Address) -> None:
+        """Send one RTCP packet; what the network refuses is dropped."""
+
+    def close(self) -> None:
+        """Close both sockets; nothing of this leg is reported afterwards."""
+
+
+class PacketReceiver(Protocol):
+    """Where packets go whose source has yet to be judged. ``packet`` is valid during the call."""
+
+    def rtp_received(self, leg: Leg, packet: memoryview, source: Address, now_s: float) -> None:
+        """RTP at a leg that is not latched, or that was queued before it was."""
+
+    def rtcp_received(self, leg: Leg, packet: memoryview, source: Address, now_s: float) -> None:
+        """RTCP, always with its source."""
+
+
+class WireOpener(Protocol):
+    """Opens the two sockets of a leg."""
+
+    def __call__(self, leg: Leg, receiver: PacketReceiver) -> LegWire:
+        """Bind ``leg.bind_host`` at ``leg.port`` and the next one, or raise ``CannotBind``."""
+
+
+def transmit_nowhere(packet: Packet) -> object:
+    """The transmit of a leg without a remote address."""
+    return None
+
+
+def canonical_host(text: str) -> str:
+    """The host as sockets write it, "" when it is not a literal address (names are not resolved).
+
+    A name would make the kernel's caller wait for DNS, and SDP from outside may hold any name.
+    """
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        return ""
+
+
+def sendable_address(host: str, port: int, bind_host: str) -> Address | None:
+    """Where media may be sent: a unicast address of the bind host's family, ``None`` otherwise.
+
+    "0.0.0.0" and port 0 are how SDP says nowhere (RFC 3264 section 8.4 and 5.1).
+    """
+    canonical = canonical_host(host)
+    if not canonical or not 0 < port <= PORT_MAX:
+        return None
+    address = ipaddress.ip_address(canonical)
+    if address.version != ipaddress.ip_address(canonical_host(bind_host)).version:
+        return None
+    if address.is_unspecified or address.is_multicast or canonical == "255.255.255.255":
+        return None
+    return canonical, port
