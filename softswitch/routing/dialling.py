@@ -55,12 +55,6 @@ def from_carrier(sent: str) -> str | None:
     return _checked(sent[2:] if sent.startswith("00") else sent)
 
 
-def to_carrier(number: str, number_format: str) -> str:
-    """E.164 with "+" in a trunk's ``number_format``: "e164" keeps the "+", "plain" has none.
-    Emergency numbers have none anyway."""
-    return number.removeprefix("+") if number_format == "plain" else number
-
-
 def _checked(digits: str) -> str | None:
     fits = E164_DIGITS_MIN <= len(digits) <= E164_DIGITS_MAX
     return f"+{digits}" if fits and _is_digits(digits) and digits[0] != "0" else None
