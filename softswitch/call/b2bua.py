@@ -1,0 +1,739 @@
+"""One call through the switch as a machine: ``TABLE`` is all it does (DESIGN 3).
+
+Inputs and ``now_s`` go in, actions come out; nothing here waits, sends or reads a clock. Every slow
+thing (credit, media ports, the phones) is an action whose result comes back as an input, so CANCEL,
+BYE and timeouts may come in any state.
+
+    PREPARING   ports and credit are asked for
+    DIALLING    branches are out; the caller hears ringing or early media
+    TALKING     one branch answered
+    ENDING      everyone was told; the ports' statistics are awaited
+    ENDED       settled; only stragglers come
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from rtp.messages import Bridge, LegSpec, LegStatistics, PlayTone
+from sip.errors import RemoteError
+from softswitch.call import events as ev
+from softswitch.call import failover, negotiation
+from softswitch.call.charging import (
+    CUT_AHEAD_S,
+    LAST_TRY_AHEAD_S,
+    RENEW_AHEAD_S,
+    STORE_RETRY_S,
+    WARN_AHEAD_S,
+    WARN_MIN_S,
+    Charge,
+)
+from softswitch.ids import CallId
+from softswitch.routing.plan import DialTrunks, Payment, Plan, Refuse, RingUser, Step
+
+TRUNK_SILENCE_S = 4.0  # a carrier that has not even said 100 Trying by then is taken as dead
+WARNING_TONE_S = 1.0
+ALL_TIMERS = ""  # the name that stands for every timer of the call
+SESSION_VERSION_FIRST = 1
+
+
+class State(Enum):
+    """Where the call stands; see the head of this file."""
+
+    PREPARING = "preparing"
+    DIALLING = "dialling"
+    TALKING = "talking"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+class BranchState(Enum):
+    """Where one branch stands."""
+
+    CALLING = "calling"
+    CANCELLED = "cancelled"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Branch:
+    """One INVITE of ours and what became of it."""
+
+    number: int
+    step: int
+    target: ev.Target
+    started_s: float
+    state: BranchState = BranchState.CALLING
+    status: int = 0
+    rang_s: float | None = None
+    answered_s: float | None = None
+    ended_s: float | None = None
+
+    @property
+    def leg(self) -> str:
+        """The name of its ports in the media plane: branches share those of one local address."""
+        return "b:" + self.target.flow.local.host
+
+
+@dataclass(slots=True)
+class Reoffer:
+    """A re-INVITE on its way through: who asked, and whether it carried the offer."""
+
+    side: ev.Side
+    sdp: bytes
+    answered: bool = False
+    answer: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The calling side: the address its SIP came to (media is bound there) and came from, and the
+    address to write into SDP."""
+
+    local_host: str
+    signalling_host: str
+    media_host: str
+
+
+class Directory(Protocol):
+    """Where a step's branches go, as things stand now."""
+
+    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
+        """All contacts of a user, or a target per trunk that has room, in order."""
+
+    def media_host(self, local_host: str) -> str:
+        """The address that SDP shows for a local one (``sip.advertised_address``)."""
+
+
+class Call:
+    """The machine. ``receive`` is the only way in; it returns what is to be done, in order.
+
+    ``offer``: the SDP of the caller's INVITE, empty for a delayed offer. ``journal``: the free
+    payment under which a call that nobody pays for is journaled (billing rule 22).
+    """
+
+    def __init__(
+        self,
+        call_id: CallId,
+        plan: Plan,
+        offer: bytes,
+        caller: Caller,
+        directory: Directory,
+        *,
+        journal: Payment | None,
+        now_s: float,
+        call_max_s: float,
+    ) -> None:
+        self.id = call_id
+        self.plan = plan
+        self.offer = offer
+        self.caller = caller
+        self.state = State.PREPARING
+        self.trace = list(plan.trace)
+        self.branches: list[Branch] = []
+        self.answered: Branch | None = None
+        self.charges: dict[str, Charge] = {}
+        self.statistics: tuple[LegStatistics, ...] = ()
+        self.cause = "failed"
+        self.hangup_by = "switch"
+        self.status = 0
+        self.started_s = now_s
+        self.answered_s: float | None = None
+        self.ended_s: float | None = None
+        self._directory = directory
+        self._journal_as = journal
+        self._call_max_s = call_max_s
+        self._actions: list[ev.Action] = []
+        self._step = -1
+        self._waiting: set[str] = set()
+        self._targets: list[ev.Target] = []
+        self._ports: dict[str, int] = {}
+        self._allocated = False
+        self._parties: dict[ev.Side, negotiation.Party] = {}
+        self._bridged = ""
+        self._rang = 0
+        self._version = SESSION_VERSION_FIRST
+        self._reoffer: Reoffer | None = None
+        self._session_id = int(call_id[:8], 16)
+
+    # --- the way in -------------------------------------------------------------------------------
+
+    def receive(self, event: ev.Input, now_s: float) -> list[ev.Action]:
+        """Feed one input. A pair that is not in ``TABLE`` changes nothing: it is late or crossed
+        something that was decided already."""
+        step = TABLE.get((self.state, type(event)))
+        if step is not None:
+            step(self, event, now_s)
+        actions, self._actions = self._actions, []
+        return actions
+
+    def _do(self, *actions: ev.Action) -> None:
+        self._actions.extend(actions)
+
+    # --- preparing --------------------------------------------------------------------------------
+
+    def _begin(self, event: ev.Invited, now_s: float) -> None:
+        if self.offer:
+            try:
+                self._parties["a"] = negotiation.read_party(self.offer)
+            except RemoteError as error:
+                return self._refuse(error.status_hint, "rejected", str(error), now_s)
+        if self.plan.incoming is not None:
+            self._hold(f"{self.id}:in", self.plan.incoming)
+        return self._next_step(480, now_s)
+
+    def _next_step(self, status: int, now_s: float) -> None:
+        """Prepare the next step that can be tried; ``status`` is how the one before it failed."""
+        while True:
+            self._step += 1
+            if self._step >= len(self.plan.steps):
+                return self._refuse(
+                    failover.caller_status(status), failover.cause_of(status), "", now_s
+                )
+            step = self.plan.steps[self._step]
+            if isinstance(step, Refuse):
+                return self._refuse(step.status, step.cause, step.reason, now_s)
+            self._targets = list(self._directory.targets(step))
+            if self._targets:
+                return self._prepare(step, now_s)
+            status = 503 if isinstance(step, DialTrunks) else 480
+            self.trace.append(f"{_name(step)}: nothing to call, {status}")
+
+    def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> None:
+        self.state = State.PREPARING
+        payment = step.payment if isinstance(step, DialTrunks) else None
+        if payment is not None:
+            self._hold(f"{self.id}:{self._step}", payment)
+        self._allocate()
+        if not self._waiting:
+            self._launch_step(now_s)
+
+    def _hold(self, hold: str, payment: Payment) -> None:
+        self.charges[hold] = Charge(hold, payment)
+        self._waiting.add(hold)
+        self._do(ev.HoldCredit(hold, payment))
+
+    def _allocate(self) -> None:
+        """Ask for the ports that are missing: the caller's, and one for each local address that
+        branches leave from."""
+        missing = [] if self._allocated else [LegSpec("a", self.caller.local_host)]
+        for host in dict.fromkeys(target.flow.local.host for target in self._targets):
+            if "b:" + host not in self._ports:
+                missing.append(LegSpec("b:" + host, host))
+        if missing:
+            self._allocated = True
+            self._waiting.add("media")
+            self._do(ev.AllocateMedia(tuple(missing)))
+
+    def _media_ready(self, event: ev.MediaReady, now_s: float) -> None:
+        self._ports.update((leg.leg, leg.rtp_port) for leg in event.legs)
+        self._prepared("media", now_s)
+
+    def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
+        self.trace.append(f"no media ports: {event.reason}")
+        self._refuse(503, "failed", event.reason, now_s)
+
+    def _credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
+        self.charges[event.hold].granted(event.micros)
+        self._prepared(event.hold, now_s)
+
+    def _prepared(self, what: str, now_s: float) -> None:
+        self._waiting.discard(what)
+        if not self._waiting:
+            self._launch_step(now_s)
+
+    def _credit_denied(self, event: ev.CreditDenied, now_s: float) -> None:
+        charge = self.charges.pop(event.hold)
+        self._waiting.discard(event.hold)
+        self.trace.append(f"credit refused for account {charge.payment.account}: {event.reason}")
+        if event.failed:
+            return self._refuse(503, "failed", event.reason, now_s)
+        if event.hold.endswith(":in"):
+            return self._refuse(480, "no_credit", event.reason, now_s)
+        if self._step + 1 < len(self.plan.steps):
+            return self._next_step(402, now_s)
+        return self._refuse(402, "no_credit", event.reason, now_s)
+
+    # --- dialling ---------------------------------------------------------------------------------
+
+    def _launch_step(self, now_s: float) -> None:
+        self.state = State.DIALLING
+        step = self.plan.steps[self._step]
+        assert not isinstance(step, Refuse)
+        if isinstance(step, RingUser):
+            for target in self._targets:
+                self._launch(target, now_s)
+        else:
+            self._launch_trunk(now_s)
+        self._do(ev.SetTimer("step", now_s + step.timeout_s))
+
+    def _launch_trunk(self, now_s: float) -> None:
+        self._launch(self._targets.pop(0), now_s)
+        self._do(ev.SetTimer("silence", now_s + TRUNK_SILENCE_S))
+
+    def _launch(self, target: ev.Target, now_s: float) -> None:
+        branch = Branch(len(self.branches), self._step, target, now_s)
+        self.branches.append(branch)
+        self._do(ev.Launch(branch.number, target, self._shown(self.offer, branch.leg)))
+
+    def _live(self) -> list[Branch]:
+        return [branch for branch in self.branches if branch.state is BranchState.CALLING]
+
+    def _branch_rang(self, event: ev.BranchRang, now_s: float) -> None:
+        branch = self.branches[event.branch]
+        if branch.state is not BranchState.CALLING:
+            return
+        if branch.rang_s is None:
+            branch.rang_s = now_s
+            self._do(ev.SetTimer("silence", None))
+        # Several phones ring: whose early media would it be? The caller hears its own ringing.
+        if event.sdp and self.offer and len(self._live()) == 1 and self._hear(branch, event.sdp):
+            self._do(ev.AnswerCaller(event.status, self._shown(event.sdp, "a")))
+        elif event.status != self._rang:
+            self._do(ev.AnswerCaller(180 if event.sdp else event.status))
+        self._rang = event.status
+
+    def _hear(self, branch: Branch, sdp: bytes) -> bool:
+        """Early media: connect the branch's ports. An SDP that we cannot read is not worth ending
+        the call for; the answer will tell."""
+        try:
+            self._parties["b"] = negotiation.read_party(sdp)
+        except RemoteError:
+            return False
+        self._connect(branch)
+        return True
+
+    def _connect(self, branch: Branch) -> None:
+        self._tell_media("a", "a", self.caller.signalling_host)
+        self._tell_media("b", branch.leg, branch.target.flow.remote.host)
+        if self._bridged != branch.leg:
+            self._bridged = branch.leg
+            self._do(ev.Media(Bridge(self.id, "a", branch.leg)))
+
+    def _tell_media(self, side: ev.Side, leg: str, signalling_host: str) -> None:
+        party = self._parties.get(side)
+        if party is None:
+            return
+        remote = negotiation.set_remote(
+            self.id,
+            leg,
+            party,
+            signalling_host=signalling_host,
+            talking=self.state is State.TALKING,
+            other=self._parties.get(_other(side)),
+        )
+        self._do(ev.Media(remote))
+
+    def _shown(self, sdp: bytes, leg: str) -> bytes:
+        """An SDP as it is shown to the side that the ports of ``leg`` face."""
+        if not sdp:
+            return b""
+        local = self.caller.local_host if leg == "a" else leg[2:]
+        return negotiation.shown_to_peer(
+            sdp,
+            host=self._directory.media_host(local),
+            rtp_port=self._ports[leg],
+            session_id=self._session_id,
+            version=self._version,
+        )
+
+    def _branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
+        branch = self.branches[event.branch]
+        branch.ended_s = now_s
+        if branch.state is not BranchState.CALLING:
+            return
+        branch.state, branch.status = BranchState.FAILED, event.status
+        self.trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
+        if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
+            return self._launch_trunk(now_s)
+        if event.status >= 600:
+            self._cancel_live()
+        if not self._live():
+            return self._step_failed(now_s)
+        return None
+
+    def _is_trunk_step(self) -> bool:
+        return isinstance(self.plan.steps[self._step], DialTrunks)
+
+    def _step_failed(self, now_s: float) -> None:
+        failed = [branch for branch in self.branches if branch.step == self._step]
+        if self._is_trunk_step():  # the trunk that was tried last tells
+            status = failed[-1].status if failed else 480
+        else:
+            status = failover.best_failure(b.status for b in failed)
+        self._do(ev.SetTimer("step", None), ev.SetTimer("silence", None))
+        if self._step + 1 < len(self.plan.steps):
+            self._void_step()
+        self._next_step(status, now_s)
+
+    def _void_step(self) -> None:
+        charge = self.charges.pop(f"{self.id}:{self._step}", None)
+        if charge is not None:
+            self._do(ev.VoidCredit(charge.hold))
+
+    def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
+        if event.name == "silence":
+            self._trunk_silent(now_s)
+        else:
+            self._step_timed_out(now_s)
+
+    def _step_timed_out(self, now_s: float) -> None:
+        self.trace.append(f"{_name(self.plan.steps[self._step])}: no answer in time")
+        self._cancel_live(480)
+        self._step_failed(now_s)
+
+    def _trunk_silent(self, now_s: float) -> None:
+        """No response at all: cancel (a late 200 is ended at once) and try the next one."""
+        for branch in self._live():
+            self.trace.append(f"{branch.target.name}: silent for {TRUNK_SILENCE_S:g} s")
+        self._cancel_live(503)
+        if self._targets:
+            self._launch_trunk(now_s)
+        else:
+            self._step_failed(now_s)
+
+    def _cancel_live(self, status: int = 487, *, elsewhere: bool = False) -> None:
+        for branch in self._live():
+            branch.state, branch.status = BranchState.CANCELLED, status
+            self._do(ev.CancelBranch(branch.number, elsewhere))
+
+    def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
+        self.hangup_by = "caller"
+        self._refuse(487, "cancelled", event.reason, now_s)
+
+    # --- answer -----------------------------------------------------------------------------------
+
+    def _branch_answered(self, event: ev.BranchAnswered, now_s: float) -> None:
+        branch = self.branches[event.branch]
+        if branch.state is not BranchState.CALLING:
+            return self._late_answer(event, now_s)
+        try:
+            self._parties["b"] = negotiation.read_party(event.sdp)
+        except RemoteError as error:
+            self._late_answer(event, now_s)
+            return self._branch_failed(
+                ev.BranchFailed(event.branch, error.status_hint, str(error)), now_s
+            )
+        branch.state, branch.status = BranchState.ANSWERED, 200
+        branch.answered_s = self.answered_s = now_s
+        self.answered = branch
+        self.trace.append(f"{branch.target.name}: answered")
+        self._cancel_live(elsewhere=True)
+        self.state = State.TALKING
+        self._connect(branch)
+        if self.offer:
+            self._do(ev.AckBranch(branch.number))
+        self._do(ev.AnswerCaller(200, self._shown(event.sdp, "a")))
+        return self._start_talking(now_s)
+
+    def _start_talking(self, now_s: float) -> None:
+        self._do(
+            ev.SetTimer("step", None),
+            ev.SetTimer("silence", None),
+            ev.SetTimer("max", now_s + self._call_max_s),
+        )
+        if not self.charges and self._journal_as is not None:
+            self._journal(self._journal_as)
+        if self.charges:
+            self._do(ev.MarkAnswered(tuple(self.charges)))
+        for charge in self.charges.values():
+            charge.answer(now_s)
+            self._schedule(charge, now_s)
+
+    def _journal(self, payment: Payment) -> None:
+        """A free call is written down too once it is answered, so that a crash does not lose it."""
+        hold = f"{self.id}:free"
+        self.charges[hold] = Charge(hold, payment)
+        self._do(ev.HoldCredit(hold, payment))
+
+    def _late_answer(self, event: ev.BranchAnswered, now_s: float) -> None:
+        self._do(ev.AckBranch(event.branch), ev.ByeBranch(event.branch, "answered too late"))
+        self.branches[event.branch].ended_s = now_s
+
+    def _caller_acked(self, event: ev.CallerAcked, now_s: float) -> None:
+        """Only a delayed offer has something to do here: the answer is in the caller's ACK."""
+        if self.offer or self.answered is None or "a" in self._parties:
+            return
+        try:
+            self._parties["a"] = negotiation.read_party(event.sdp)
+        except RemoteError as error:
+            self._do(ev.AckBranch(self.answered.number))
+            self._end("switch", "answered", str(error), now_s)
+            return
+        self._connect(self.answered)
+        self._do(ev.AckBranch(self.answered.number, self._shown(event.sdp, self.answered.leg)))
+
+    # --- re-INVITE --------------------------------------------------------------------------------
+
+    def _reoffered(self, event: ev.Reoffered, now_s: float) -> None:
+        if self._reoffer is not None:
+            self._do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
+            return
+        if event.sdp:
+            try:
+                negotiation.read_party(event.sdp)
+            except RemoteError as error:
+                self._do(ev.AnswerReoffer(event.side, error.status_hint, b"", str(error)))
+                return
+        self._reoffer = Reoffer(event.side, event.sdp)
+        self._version += 1
+        other = _other(event.side)
+        self._do(ev.SendReoffer(other, self._shown(event.sdp, self._leg(other))))
+
+    def _reoffer_answered(self, event: ev.ReofferAnswered, now_s: float) -> None:
+        reoffer = self._reoffer
+        if reoffer is None:
+            return
+        other = _other(reoffer.side)
+        if not 200 <= event.status < 300:
+            self._reoffer = None
+            self._do(
+                ev.AnswerReoffer(
+                    reoffer.side, failover.reoffer_status(event.status), b"", event.reason
+                )
+            )
+            if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
+                self._end("callee" if other == "b" else "caller", "answered", event.reason, now_s)
+            return
+        reoffer.answered, reoffer.answer = True, event.sdp
+        if reoffer.sdp:
+            self._do(ev.AckReoffer(other))
+            self._agree(reoffer.side, reoffer.sdp, event.sdp)
+        self._do(
+            ev.AnswerReoffer(reoffer.side, 200, self._shown(event.sdp, self._leg(reoffer.side)))
+        )
+
+    def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
+        reoffer, self._reoffer = self._reoffer, None
+        if reoffer is None or reoffer.sdp:
+            return
+        other = _other(reoffer.side)
+        self._do(ev.AckReoffer(other, self._shown(event.sdp, self._leg(other))))
+        self._agree(reoffer.side, event.sdp, reoffer.answer)
+
+    def _agree(self, side: ev.Side, mine: bytes, theirs: bytes) -> None:
+        """A new pair of descriptions is in force; one that we cannot read leaves the old."""
+        try:
+            parties = {side: negotiation.read_party(mine)}
+            parties[_other(side)] = negotiation.read_party(theirs)
+        except RemoteError:
+            return
+        self._parties.update(parties)
+        if self.answered is not None:
+            self._connect(self.answered)
+
+    def _leg(self, side: ev.Side) -> str:
+        if side == "a":
+            return "a"
+        assert self.answered is not None
+        return self.answered.leg
+
+    # --- money while talking ----------------------------------------------------------------------
+
+    def _schedule(self, charge: Charge, now_s: float) -> None:
+        end_s = charge.paid_until_s()
+        if end_s is None:
+            return
+        ahead = LAST_TRY_AHEAD_S if charge.refused else RENEW_AHEAD_S
+        renew_s: float | None = max(now_s, end_s - ahead)
+        if charge.refused and end_s - now_s <= LAST_TRY_AHEAD_S:
+            renew_s = None
+        self._do(
+            ev.SetTimer(f"renew {charge.hold}", renew_s),
+            ev.SetTimer(f"cut {charge.hold}", end_s - CUT_AHEAD_S),
+        )
+
+    def _extended(self, event: ev.CreditHeld, now_s: float) -> None:
+        charge = self.charges.get(event.hold)
+        if charge is None:
+            return self._do(ev.VoidCredit(event.hold))
+        charge.granted(event.micros)
+        self._do(ev.SetTimer(f"warn {charge.hold}", None))
+        return self._schedule(charge, now_s)
+
+    def _not_extended(self, event: ev.CreditDenied, now_s: float) -> None:
+        charge = self.charges.get(event.hold)
+        if charge is None:
+            return
+        if event.failed:
+            charge.trusted = True
+            self._do(
+                ev.SetTimer(f"renew {charge.hold}", now_s + STORE_RETRY_S),
+                ev.SetTimer(f"cut {charge.hold}", None),
+            )
+            return
+        end_s = charge.paid_until_s()
+        if not charge.refused and end_s is not None and end_s - now_s >= WARN_MIN_S:
+            self._do(ev.SetTimer(f"warn {charge.hold}", max(now_s, end_s - WARN_AHEAD_S)))
+        charge.refused = True
+        self._schedule(charge, now_s)
+
+    def _timer_fired(self, event: ev.TimerFired, now_s: float) -> None:
+        name, _, hold = event.name.partition(" ")
+        if name == "max":
+            self._end("switch", "answered", "the longest call allowed is over", now_s)
+        elif hold in self.charges:
+            _CHARGE_TIMERS[name](self, self.charges[hold], now_s)
+
+    def _renew(self, charge: Charge, now_s: float) -> None:
+        self._do(ev.ExtendCredit(charge.hold, charge.payment))
+
+    def _warn(self, charge: Charge, now_s: float) -> None:
+        leg = "a" if not charge.hold.endswith(":in") else self._leg("b")
+        self._do(ev.Media(PlayTone(self.id, leg, "warning", WARNING_TONE_S)))
+
+    def _cut(self, charge: Charge, now_s: float) -> None:
+        self._end("switch", "credit_exhausted", "the balance is used up", now_s)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def _hung_up(self, event: ev.HungUp, now_s: float) -> None:
+        by = "caller" if event.side == "a" else "callee"
+        self._end(by, "answered", event.reason, now_s, gone=event.side)
+
+    def _ack_missing(self, event: ev.AckMissing, now_s: float) -> None:
+        self._end("switch", "answered", f"no ACK from side {event.side}", now_s)
+
+    def _media_silent(self, event: ev.MediaSilent, now_s: float) -> None:
+        side = "caller" if event.leg == "a" else "called side"
+        self._end("switch", "answered", f"no media from the {side}", now_s)
+
+    def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
+        self._allocated = False
+        reason = "the media worker of this call died"
+        if self.state is State.TALKING:
+            self._end("switch", "failed", reason, now_s)
+        else:
+            self._refuse(503, "failed", reason, now_s)
+
+    def _shut_down(self, event: ev.Shutdown, now_s: float) -> None:
+        reason = "the switch is shutting down"
+        if self.state is State.TALKING:
+            self._end("switch", "answered", reason, now_s)
+        else:
+            self._refuse(503, "failed", reason, now_s)
+
+    def _refuse(self, status: int, cause: str, reason: str, now_s: float) -> None:
+        """End a call that was not answered."""
+        self.status, self.cause = status, cause
+        self.trace.append(f"refused with {status}: {reason or cause}")
+        self._cancel_live()
+        self._do(ev.AnswerCaller(status, b"", reason))
+        self._close(now_s)
+
+    def _end(
+        self, by: str, cause: str, reason: str, now_s: float, *, gone: ev.Side | None = None
+    ) -> None:
+        """End an answered call; ``gone`` is the side that needs no BYE."""
+        assert self.answered is not None
+        self.hangup_by, self.cause, self.status = by, cause, 200
+        self.trace.append(f"ended by the {by}" + (f": {reason}" if reason else ""))
+        for charge in self.charges.values():
+            charge.end(now_s)
+        self.answered.ended_s = now_s
+        if self._reoffer is not None and not self._reoffer.answered:
+            self._do(ev.AnswerReoffer(self._reoffer.side, 487, b"", "the call has ended"))
+        if gone != "a":
+            self._do(ev.ByeCaller(reason))
+        if gone != "b":
+            self._do(ev.ByeBranch(self.answered.number, reason))
+        self._close(now_s)
+
+    def _close(self, now_s: float) -> None:
+        self.ended_s = now_s
+        self._do(ev.SetTimer(ALL_TIMERS, None))
+        if self._allocated:
+            self.state = State.ENDING
+            self._do(ev.ReleaseMedia())
+        else:
+            self._settle()
+
+    def _media_closed(self, event: ev.MediaClosed, now_s: float) -> None:
+        self.statistics = event.legs
+        self._settle()
+
+    def _settle_without_media(self, event: ev.MediaGone, now_s: float) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        self.state = State.ENDED
+        self._do(ev.Settle())
+
+    # --- stragglers -------------------------------------------------------------------------------
+
+    def _late_reoffer(self, event: ev.Reoffered, now_s: float) -> None:
+        self._do(ev.AnswerReoffer(event.side, 481, b"", "the call has ended"))
+
+    def _late_reoffer_answer(self, event: ev.ReofferAnswered, now_s: float) -> None:
+        if self._reoffer is not None and 200 <= event.status < 300:
+            self._do(ev.AckReoffer(_other(self._reoffer.side)))
+
+
+def _other(side: ev.Side) -> ev.Side:
+    return "b" if side == "a" else "a"
+
+
+def _name(step: Step) -> str:
+    if isinstance(step, RingUser):
+        return f"user {step.extension}"
+    return f"number {step.number}" if isinstance(step, DialTrunks) else "refusal"
+
+
+_CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
+    "renew": Call._renew,
+    "warn": Call._warn,
+    "cut": Call._cut,
+}
+
+_P, _D, _T, _E, _X = State.PREPARING, State.DIALLING, State.TALKING, State.ENDING, State.ENDED
+
+# Every pair that does something; all others are stragglers and change nothing.
+TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = {
+    # caller
+    (_P, ev.Invited): Call._begin,
+    (_P, ev.CallerCancelled): Call._caller_cancelled,
+    (_D, ev.CallerCancelled): Call._caller_cancelled,
+    (_T, ev.CallerAcked): Call._caller_acked,
+    (_T, ev.AckMissing): Call._ack_missing,
+    (_T, ev.HungUp): Call._hung_up,
+    # credit
+    (_P, ev.CreditHeld): Call._credit_held,
+    (_P, ev.CreditDenied): Call._credit_denied,
+    (_T, ev.CreditHeld): Call._extended,
+    (_T, ev.CreditDenied): Call._not_extended,
+    # media
+    (_P, ev.MediaReady): Call._media_ready,
+    (_P, ev.MediaRefused): Call._media_refused,
+    (_P, ev.MediaGone): Call._media_gone,
+    (_D, ev.MediaGone): Call._media_gone,
+    (_T, ev.MediaGone): Call._media_gone,
+    (_E, ev.MediaGone): Call._settle_without_media,
+    (_T, ev.MediaSilent): Call._media_silent,
+    (_E, ev.MediaClosed): Call._media_closed,
+    # branches
+    (_D, ev.BranchRang): Call._branch_rang,
+    (_D, ev.BranchAnswered): Call._branch_answered,
+    (_P, ev.BranchAnswered): Call._late_answer,
+    (_T, ev.BranchAnswered): Call._late_answer,
+    (_E, ev.BranchAnswered): Call._late_answer,
+    (_X, ev.BranchAnswered): Call._late_answer,
+    (_D, ev.BranchFailed): Call._branch_failed,
+    # re-INVITE
+    (_T, ev.Reoffered): Call._reoffered,
+    (_T, ev.ReofferAnswered): Call._reoffer_answered,
+    (_T, ev.ReofferAcked): Call._reoffer_acked,
+    (_E, ev.Reoffered): Call._late_reoffer,
+    (_X, ev.Reoffered): Call._late_reoffer,
+    (_E, ev.ReofferAnswered): Call._late_reoffer_answer,
+    (_X, ev.ReofferAnswered): Call._late_reoffer_answer,
+    # time and the end
+    (_D, ev.TimerFired): Call._dialling_timer,
+    (_T, ev.TimerFired): Call._timer_fired,
+    (_P, ev.Shutdown): Call._shut_down,
+    (_D, ev.Shutdown): Call._shut_down,
+    (_T, ev.Shutdown): Call._shut_down,
+}

@@ -1,0 +1,59 @@
+"""Between the media service and the call machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from rtp import messages as rtp
+from softswitch.call import events as ev
+from softswitch.ids import CallId
+
+Tell = Callable[[CallId, ev.Input], None]
+
+
+class MediaPlane(Protocol):
+    """``rtp.service.MediaService`` as the calls see it."""
+
+    def send(self, command: rtp.Command) -> None:
+        """Carry out a command; notices come back by a callback."""
+
+
+class MediaSide:
+    """Commands out, notices in. ``seen`` is told which calls had RTP (billing rule 22)."""
+
+    def __init__(
+        self, plane: MediaPlane, tell: Tell, seen: Callable[[Iterable[CallId]], None]
+    ) -> None:
+        self._plane = plane
+        self._tell = tell
+        self._seen = seen
+
+    def allocate(self, call: CallId, action: ev.AllocateMedia) -> None:
+        """Ask for ports."""
+        self._plane.send(rtp.Allocate(call, action.legs))
+
+    def command(self, action: ev.Media) -> None:
+        """Pass on what the machine says."""
+        self._plane.send(action.command)
+
+    def release(self, call: CallId) -> None:
+        """Close a call's ports."""
+        self._plane.send(rtp.Release(call))
+
+    def noticed(self, notice: rtp.Notice) -> None:
+        """A notice of the plane."""
+        match notice:
+            case rtp.Allocated(call=call, legs=legs):
+                self._tell(CallId(call), ev.MediaReady(legs))
+            case rtp.AllocationFailed(call=call, reason=reason):
+                self._tell(CallId(call), ev.MediaRefused(reason))
+            case rtp.Released(call=call, legs=statistics):
+                self._tell(CallId(call), ev.MediaClosed(statistics))
+            case rtp.MediaTimedOut(call=call, leg=leg):
+                self._tell(CallId(call), ev.MediaSilent(leg))
+            case rtp.MediaSeen(calls=calls):
+                self._seen(map(CallId, calls))
+            case rtp.MediaLost(calls=calls):
+                for call in calls:
+                    self._tell(CallId(call), ev.MediaGone())

@@ -1,0 +1,113 @@
+"""REGISTER on the rim: authenticate, ask the registrar, write its changes behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from twisted.logger import Logger
+
+from sip.flow import Flow
+from sip.message import Request
+from sip.stack import Stack
+from sip.transaction import ServerTransaction
+from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.credit import RunsCallWork
+from softswitch.call.registrar import BindingRow, Registrar
+from softswitch.call.view import LiveCalls
+from softswitch.ids import AccountId
+from softswitch.snapshot import SnapshotHolder
+from softswitch.store.bindings import read_bindings, write_bindings
+
+log = Logger()
+
+
+class Registrations:
+    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``."""
+
+    WRITE_INTERVAL_S = 1.0
+
+    def __init__(
+        self,
+        stack: Stack,
+        registrar: Registrar,
+        authenticator: Authenticator,
+        snapshots: SnapshotHolder,
+        live: LiveCalls,
+        database: RunsCallWork,
+        *,
+        now_us: Callable[[], int],
+        salt: Callable[[], str],
+    ) -> None:
+        self._stack = stack
+        self._registrar = registrar
+        self._authenticator = authenticator
+        self._snapshots = snapshots
+        self._live = live
+        self._database = database
+        self._now_us = now_us
+        self._salt = salt
+
+    async def load(self) -> int:
+        """Read the bindings that were kept; their number."""
+        rows: list[dict[str, Any]] = await self._database.run_call(read_bindings)
+        return self._registrar.load((BindingRow(**row) for row in rows), self._now_us())
+
+    def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
+        """Answer a REGISTER."""
+        logins = self._snapshots.current.logins
+        outcome = self._authenticator.check(request, flow, logins, now_s=now_s, salt=self._salt())
+        if isinstance(outcome, Authenticated):
+            login = outcome.login
+            answer = self._registrar.register(login.login, request, flow, self._now_us())
+            self._stack.respond(
+                tx, answer.status, answer.reason or None, headers=answer.headers, now_s=now_s
+            )
+            self._live.changed(login.account)
+        elif isinstance(outcome, Challenged):
+            self._stack.respond(tx, outcome.status, headers=outcome.headers, now_s=now_s)
+        else:
+            self._stack.respond(tx, outcome.status, outcome.reason, now_s=now_s)
+
+    def tick(self) -> None:
+        """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""
+        logins = self._snapshots.current.logins
+        for bound in self._registrar.expire(self._now_us()):
+            login = logins.get(bound.login)
+            if login is not None:
+                self._live.changed(login.account)
+        changes = self._registrar.take_changes()
+        if changes.upserts or changes.deletes:
+            deferred = self._database.run_call(
+                write_bindings, [asdict(row) for row in changes.upserts], list(changes.deletes)
+            )
+            deferred.addErrback(
+                lambda failure: log.warn("bindings not written: {error}", error=failure.value)
+            )
+
+    def everything(self) -> list[dict[str, Any]]:
+        """All registrations in the form of ``show registrations``, times in UTC microseconds."""
+        logins = self._snapshots.current.logins
+        return [
+            {
+                "account": login.account if (login := logins.get(bound.login)) else None,
+                "extension": login.extension if login else None,
+                "login": bound.login,
+                "contact": bound.contact,
+                "source": str(bound.flow.remote),
+                "transport": bound.flow.transport,
+                "expires_us": bound.expires_us,
+                "user_agent": bound.user_agent,
+            }
+            for bound in self._registrar.everything(self._now_us())
+        ]
+
+    def registered(self, account: AccountId) -> frozenset[str]:
+        """The extensions of an account that have a phone registered."""
+        logins = self._snapshots.current.logins
+        return frozenset(
+            login.extension
+            for bound in self._registrar.everything(self._now_us())
+            if (login := logins.get(bound.login)) is not None and login.account == account
+        )

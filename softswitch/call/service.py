@@ -1,0 +1,455 @@
+"""The rim of call control: brings SIP, media and money together around the call machines.
+
+    SIP event | media notice | credit answer | timer  ->  input  ->  machine  ->  actions  ->  here
+
+One input is carried out whole before the next one: what an action causes comes back later.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from rtp.messages import SEEN_INTERVAL_S, Notice
+from sip import events as sip_events
+from sip.errors import RemoteError
+from sip.flow import Address, Flow
+from sip.message import Request
+from sip.stack import Stack
+from sip.timers import TimerHeap
+from sip.transaction import ServerTransaction
+from softswitch.call import events as ev
+from softswitch.call.admission import Admission, Answered
+from softswitch.call.b2bua import ALL_TIMERS, Call, Caller, State
+from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
+from softswitch.call.legs import BranchLeg, LiveCall, Role
+from softswitch.call.media_side import MediaPlane, MediaSide
+from softswitch.call.records import hold_request, settlement
+from softswitch.call.registrar import Registrar
+from softswitch.call.registrations import Registrations
+from softswitch.call.sip_side import SipSide
+from softswitch.call.targets import TargetFinder
+from softswitch.call.view import LiveCalls
+from softswitch.clock import MonotonicClock
+from softswitch.ids import AccountId, CallId, new_call_id
+from softswitch.routing.free import INTERNAL, free_rate
+from softswitch.routing.plan import Payment, Plan
+from softswitch.snapshot import SnapshotHolder
+
+log = Logger()
+
+# Set by hand in tests of other sizes; a call that is up costs some 6 kB.
+CALLS_MAX = 20_000
+DRAIN_POLL_S = 0.1
+
+
+class SipListeners(Protocol):
+    """``sip.service.SipService`` as the calls use it."""
+
+    def flush(self) -> None:
+        """Send what the stack has to send and arm its timer."""
+
+    def contact_address(self, flow: Flow) -> Address:
+        """The listening address that a peer of this flow can send requests to."""
+
+    def flow_to(self, remote: Address, transport: str) -> Flow | None:
+        """A flow towards an address, ``None`` when no listener has the transport."""
+
+
+class Timer(Protocol):
+    """What ``callLater`` returns."""
+
+    def cancel(self) -> None:
+        """Disarm."""
+
+    def active(self) -> bool:
+        """Whether it has yet to fire."""
+
+
+class DelayedCalls(Protocol):
+    """The reactor's timers."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Timer:
+        """Call it after so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """What configuration says of calls. ``hosts``: trunk host names that were resolved."""
+
+    domain: str
+    advertised: str
+    call_max_s: float
+    drain_s: float
+    hosts: Mapping[str, str]
+
+
+class CallService(Service):
+    """All calls of this process."""
+
+    def __init__(
+        self,
+        *,
+        reactor: DelayedCalls,
+        stack: Stack,
+        sip: SipListeners,
+        media: MediaPlane,
+        database: RunsCallWork,
+        settlements: WritesSettlements,
+        snapshots: SnapshotHolder,
+        registrar: Registrar,
+        registrations: Registrations,
+        admission: Admission,
+        live: LiveCalls,
+        settings: CallSettings,
+        now_s: MonotonicClock,
+        now_us: Callable[[], int],
+        new_id: Callable[[], CallId] = new_call_id,
+        token: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._reactor = reactor
+        self._stack = stack
+        self._sip = sip
+        self._snapshots = snapshots
+        self._registrar = registrar
+        self._registrations = registrations
+        self._admission = admission
+        self._live = live
+        self._settings = settings
+        self._now_s = now_s
+        self._now_us = now_us
+        self._new_id = new_id
+        self._calls: dict[CallId, LiveCall] = {}
+        self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
+        self._timer: Timer | None = None
+        self._timer_at_s = 0.0
+        self._ticks: list[Timer] = []
+        self._draining = False
+        self._sip_side = SipSide(
+            stack, sip, self._feed, token=token, advertised=settings.advertised
+        )
+        self._media_side = MediaSide(media, self._tell, self._media_seen)
+        self._credit = CallCredit(database, settlements, self._tell)
+
+    @property
+    def calls_up(self) -> int:
+        """How many calls are not settled yet."""
+        return len(self._calls)
+
+    @property
+    def dialogs(self) -> int:
+        """How many dialogs are kept."""
+        return self._sip_side.dialogs
+
+    @property
+    def timers_armed(self) -> int:
+        """How many call timers wait."""
+        return len(self._timers)
+
+    # --- life of the service ----------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Begin the periodic work."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._every(Registrations.WRITE_INTERVAL_S, self._registrations.tick)
+        self._every(SEEN_INTERVAL_S, self._journal)
+
+    def stopService(self) -> Deferred[None]:
+        """Refuse new calls, let running ones end for ``drain_s``, then end and settle them."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._draining = True
+        for tick in self._ticks:
+            tick.cancel()
+        self._ticks.clear()
+        self._registrations.tick()
+        return Deferred.fromCoroutine(self._drain())
+
+    async def _drain(self) -> None:
+        deadline_s = self._now_s() + self._settings.drain_s
+        while self._calls and self._now_s() < deadline_s:
+            await self._pause(DRAIN_POLL_S)
+        for live in list(self._calls.values()):
+            self._tell(live.machine.id, ev.Shutdown())
+        # Media answers and BYEs are a matter of milliseconds; what does not answer is not awaited.
+        for _ in range(20):
+            if not self._calls:
+                break
+            await self._pause(DRAIN_POLL_S)
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self._reactor.callLater(seconds, done.callback, None)
+        return done
+
+    def _every(self, seconds: float, work: Callable[[], None]) -> None:
+        def run() -> None:
+            self._ticks.remove(scheduled[0])
+            self._every(seconds, work)
+            try:
+                work()
+            except Exception:
+                log.failure("periodic work failed {work}", work=work)
+
+        scheduled = [self._reactor.callLater(seconds, run)]
+        self._ticks.append(scheduled[0])
+
+    # --- what comes in ----------------------------------------------------------------------------
+
+    def sip_event(self, event: sip_events.Event, now_s: float) -> None:
+        """An event of the stack; the SIP service sends what it causes."""
+        _SIP_EVENTS[type(event)](self, event, now_s)
+
+    def media_notice(self, notice: Notice) -> None:
+        """A notice of the media plane."""
+        self._media_side.noticed(notice)
+
+    def _request(self, event: sip_events.RequestReceived, now_s: float) -> None:
+        tx, request, flow = event.transaction, event.request, event.flow
+        if request.to_tag is not None:
+            self._sip_side.in_dialog(tx, request, flow, now_s)
+        elif request.method == "INVITE":
+            self._invited(tx, request, flow, now_s)
+        elif request.method == "REGISTER":
+            self._registrations.received(tx, request, flow, now_s)
+        elif request.method == "OPTIONS":
+            headers = (("Accept", "application/sdp"),)
+            self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
+        else:  # BYE outside a dialog
+            self._stack.respond(tx, 481, now_s=now_s)
+
+    def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
+        if self._draining or len(self._calls) >= CALLS_MAX:
+            self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
+            return
+        snapshot, now_us = self._snapshots.current, self._now_us()
+        decided = self._admission.decide(request, flow, snapshot, now_s=now_s, now_us=now_us)
+        if isinstance(decided, Answered):
+            self._stack.respond(
+                tx, decided.status, decided.reason or None, headers=decided.headers, now_s=now_s
+            )
+            return
+        try:
+            caller = self._sip_side.caller_leg(tx, flow, decided.trunk)
+        except RemoteError as error:
+            self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
+            return
+        plan = decided.plan
+        currencies = {r.account: snapshot.accounts[r.account].currency for r in plan.records}
+        machine = Call(
+            self._new_id(),
+            plan,
+            request.body,
+            self._caller(flow),
+            self._targets(),
+            journal=_journal_payment(plan, currencies),
+            now_s=now_s,
+            call_max_s=self._settings.call_max_s,
+        )
+        live = LiveCall(machine, plan, caller, now_us, currencies)
+        tx.owner = Role(live, "caller")
+        self._calls[machine.id] = live
+        self._live.started(machine.id, plan, now_us)
+        if decided.trunk is not None:
+            self._live.trunk_taken(decided.trunk)
+        self._feed(live, ev.Invited(), now_s)
+
+    def _caller(self, flow: Flow) -> Caller:
+        return Caller(
+            local_host=flow.local.host,
+            signalling_host=flow.remote.host,
+            media_host=self._settings.advertised or flow.local.host,
+        )
+
+    def _targets(self) -> TargetFinder:
+        return TargetFinder(
+            self._snapshots.current,
+            self._registrar,
+            self._live,
+            flow_to=self._sip.flow_to,
+            now_us=self._now_us,
+            domain=self._settings.domain,
+            advertised=self._settings.advertised,
+            hosts=self._settings.hosts,
+        )
+
+    def _tell(self, call_id: CallId, event: ev.Input) -> None:
+        """An input from outside SIP: whatever it sends must be flushed by us."""
+        live = self._calls.get(call_id)
+        if live is None:
+            return
+        self._feed(live, event, self._now_s())
+        self._sip.flush()
+
+    def _feed(self, live: LiveCall, event: ev.Input, now_s: float) -> None:
+        if type(event) is ev.BranchFailed:
+            self._free_trunk(live.branches[event.branch])  # before the next one is looked for
+        for action in live.machine.receive(event, now_s):
+            _ACTIONS[type(action)](self, live, action, now_s)
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    def _answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
+        self._sip_side.answer_caller(live, action, now_s)
+        if action.status == 200:
+            self._live.answered(live.machine.id, self._wall_us(live, now_s))
+
+    def _launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
+        self._sip_side.launch(live, action, now_s)
+        if action.target.trunk is not None:
+            self._live.trunk_taken(action.target.trunk)
+            live.branches[action.branch].on_trunk = True
+
+    def _free_trunk(self, branch: BranchLeg) -> None:
+        if branch.on_trunk and branch.target.trunk is not None:
+            branch.on_trunk = False
+            self._live.trunk_freed(branch.target.trunk)
+
+    def _allocate(self, live: LiveCall, action: ev.AllocateMedia, now_s: float) -> None:
+        self._media_side.allocate(live.machine.id, action)
+
+    def _media(self, live: LiveCall, action: ev.Media, now_s: float) -> None:
+        self._media_side.command(action)
+
+    def _release(self, live: LiveCall, action: ev.ReleaseMedia, now_s: float) -> None:
+        self._media_side.release(live.machine.id)
+
+    def _hold(self, live: LiveCall, action: ev.HoldCredit, now_s: float) -> None:
+        request = hold_request(
+            live.machine,
+            action.hold,
+            action.payment,
+            started_us=live.started_us,
+            now_us=self._wall_us(live, now_s),
+            currencies=live.currencies,
+        )
+        self._credit.hold(live.machine.id, request)
+
+    def _extend(self, live: LiveCall, action: ev.ExtendCredit, now_s: float) -> None:
+        self._credit.extend(live.machine.id, live.machine.charges[action.hold])
+
+    def _mark_answered(self, live: LiveCall, action: ev.MarkAnswered, now_s: float) -> None:
+        self._credit.answered(action.holds, self._wall_us(live, now_s))
+
+    def _void(self, live: LiveCall, action: ev.VoidCredit, now_s: float) -> None:
+        self._credit.void(action.hold)
+
+    def _set_timer(self, live: LiveCall, action: ev.SetTimer, now_s: float) -> None:
+        if action.name == ALL_TIMERS:
+            for timer in live.timers.values():
+                self._timers.cancel(timer)
+            live.timers.clear()
+            return
+        self._timers.cancel(live.timers.pop(action.name, 0))
+        if action.at_s is not None:
+            live.timers[action.name] = self._timers.schedule(action.at_s, (live, action.name))
+            self._arm(now_s)
+
+    def _settle(self, live: LiveCall, action: ev.Settle, now_s: float) -> None:
+        machine = live.machine
+        self._credit.settle(
+            settlement(machine, started_us=live.started_us, currencies=live.currencies)
+        )
+        del self._calls[machine.id]
+        self._live.ended(machine.id, live.plan)
+        for branch in live.branches:
+            self._free_trunk(branch)
+        if live.caller.trunk is not None:
+            self._live.trunk_freed(live.caller.trunk)
+        log.info(
+            "call ended {call_id} {cause} {hangup_by} {status}",
+            call_id=machine.id,
+            cause=machine.cause,
+            hangup_by=machine.hangup_by,
+            status=machine.status,
+        )
+
+    def _wall_us(self, live: LiveCall, now_s: float) -> int:
+        return live.started_us + round((now_s - live.machine.started_s) * 1_000_000)
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def _arm(self, now_s: float) -> None:
+        """Keep one reactor timer, for the earliest deadline; one that fires early does no harm."""
+        deadline_s = self._timers.next_deadline_s()
+        if deadline_s is None:
+            return
+        if self._timer is not None and self._timer.active():
+            if self._timer_at_s <= deadline_s:
+                return
+            self._timer.cancel()
+        self._timer_at_s = deadline_s
+        self._timer = self._reactor.callLater(max(0.0, deadline_s - now_s), self._timers_due)
+
+    def _timers_due(self) -> None:
+        self._timer = None
+        now_s = max(self._now_s(), self._timer_at_s)
+        while (due := self._timers.pop_due(now_s)) is not None:
+            live, name = due
+            live.timers.pop(name, None)
+            self._feed(live, ev.TimerFired(name), now_s)
+        self._sip.flush()
+        self._arm(now_s)
+
+    def _media_seen(self, calls: Iterable[CallId]) -> None:
+        for call_id in calls:
+            live = self._calls.get(call_id)
+            if live is not None:
+                live.media_seen = True
+                live.media_ever = True
+
+    def _journal(self) -> None:
+        """Every ``SEEN_INTERVAL_S``: which answered calls are still up (rule 22). A call that had
+        RTP counts while RTP comes; one that never had any counts while it stands."""
+        holds: list[str] = []
+        for live in self._calls.values():
+            if live.machine.state is State.TALKING and (live.media_seen or not live.media_ever):
+                holds.extend(live.machine.charges)
+            live.media_seen = False
+        self._credit.seen(holds, self._now_us())
+
+
+def _journal_payment(plan: Plan, currencies: Mapping[AccountId, str]) -> Payment | None:
+    if not plan.records:
+        return None
+    account = plan.records[0].account
+    return Payment(account, free_rate(INTERNAL, currencies[account]))
+
+
+# Any: each function takes its own member of the union that the key names.
+_SIP_EVENTS: dict[type, Callable[[CallService, Any, float], None]] = {
+    sip_events.RequestReceived: CallService._request,
+    sip_events.AckReceived: lambda self, event, now_s: self._sip_side.acked(event, now_s),
+    sip_events.AckTimedOut: lambda self, event, now_s: self._sip_side.ack_timed_out(event, now_s),
+    sip_events.CancelReceived: lambda self, event, now_s: self._sip_side.cancelled(event, now_s),
+    sip_events.ResponseReceived: lambda self, event, now_s: self._sip_side.responded(event, now_s),
+    sip_events.RequestFailed: lambda self, event, now_s: self._sip_side.failed(event, now_s),
+}
+
+_ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {
+    ev.AllocateMedia: CallService._allocate,
+    ev.Media: CallService._media,
+    ev.ReleaseMedia: CallService._release,
+    ev.HoldCredit: CallService._hold,
+    ev.ExtendCredit: CallService._extend,
+    ev.MarkAnswered: CallService._mark_answered,
+    ev.VoidCredit: CallService._void,
+    ev.AnswerCaller: CallService._answer_caller,
+    ev.Launch: CallService._launch,
+    ev.CancelBranch: lambda self, live, a, now_s: self._sip_side.cancel_branch(live, a, now_s),
+    ev.AckBranch: lambda self, live, a, now_s: self._sip_side.ack_branch(live, a, now_s),
+    ev.ByeBranch: lambda self, live, a, now_s: self._sip_side.bye_branch(live, a, now_s),
+    ev.ByeCaller: lambda self, live, a, now_s: self._sip_side.bye_caller(live, a, now_s),
+    ev.SendReoffer: lambda self, live, a, now_s: self._sip_side.send_reoffer(live, a, now_s),
+    ev.AnswerReoffer: lambda self, live, a, now_s: self._sip_side.answer_reoffer(live, a, now_s),
+    ev.AckReoffer: lambda self, live, a, now_s: self._sip_side.ack_reoffer(live, a, now_s),
+    ev.SetTimer: CallService._set_timer,
+    ev.Settle: CallService._settle,
+}

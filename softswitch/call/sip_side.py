@@ -1,0 +1,402 @@
+"""Between the SIP stack and the call machines: events become inputs, actions become requests.
+
+Whatever is late, crossed or repeated is answered here by what RFC 3261 says; the machines only see
+what concerns the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from sip.dialog import Dialog
+from sip.errors import RemoteError
+from sip.events import (
+    AckReceived,
+    AckTimedOut,
+    CancelReceived,
+    RequestFailed,
+    ResponseReceived,
+)
+from sip.flow import Address, Flow
+from sip.message import Request, Response
+from sip.stack import Stack
+from sip.transaction import ClientTransaction, ServerTransaction
+from sip.uri import parse_uri
+from softswitch.call import events as ev
+from softswitch.call.legs import (
+    ELSEWHERE,
+    BranchLeg,
+    CallerLeg,
+    LiveCall,
+    ReofferLegs,
+    Role,
+    content,
+    invite,
+    reason_header,
+)
+
+log = Logger()
+
+SIP_PORT = 5060
+NO_SUCH_CALL = 481
+REQUEST_TIMEOUT = 408
+UNAVAILABLE = 503
+CLEARED = 16  # Q.850 "normal call clearing": the cause beside the words of a Reason header
+
+Feed = Callable[[LiveCall, ev.Input, float], None]
+DialogKey = tuple[str, str]  # Call-ID and our tag
+Leg = CallerLeg | BranchLeg
+
+
+class Listeners(Protocol):
+    """``sip.service.SipService`` as this module needs it."""
+
+    def contact_address(self, flow: Flow) -> Address:
+        """The listening address that a peer of this flow can send requests to."""
+
+    def flow_to(self, remote: Address, transport: str) -> Flow | None:
+        """A flow towards an address, ``None`` when no listener has the transport."""
+
+
+class SipSide:
+    """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        listeners: Listeners,
+        feed: Feed,
+        *,
+        token: Callable[[], str],
+        advertised: str,
+    ) -> None:
+        self._stack = stack
+        self._listeners = listeners
+        self._feed = feed
+        self._token = token
+        self._advertised = advertised
+        self._dialogs: dict[DialogKey, tuple[LiveCall, Leg]] = {}
+
+    @property
+    def dialogs(self) -> int:
+        """How many dialogs are kept."""
+        return len(self._dialogs)
+
+    def caller_leg(self, tx: ServerTransaction, flow: Flow, trunk: str | None) -> CallerLeg:
+        """The leg of a new INVITE. Raises RemoteError when no dialog can come of it."""
+        contact = self._contact(flow)
+        dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
+        if trunk is not None:
+            dialog.flow = self._flow_of_carrier(dialog)
+        return CallerLeg(tx, flow, contact, dialog, trunk)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
+        """A request with a To tag: re-INVITE, BYE, OPTIONS."""
+        found = self._dialogs.get((request.call_id, request.to_tag or ""))
+        if found is None:
+            self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
+            return
+        live, leg = found
+        assert leg.dialog is not None, "it was entered with its dialog"
+        try:
+            leg.dialog.accepts(request)
+        except RemoteError as error:
+            self._stack.respond(tx, error.status_hint, now_s=now_s)
+            return
+        if request.method == "BYE":
+            self._hung_up(live, leg, tx, request, now_s)
+        elif request.method == "INVITE":
+            self._reoffered(live, leg, tx, request, now_s)
+        else:
+            self._stack.respond(tx, 200, now_s=now_s)
+
+    def _hung_up(
+        self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
+    ) -> None:
+        self._stack.respond(tx, 200, now_s=now_s)
+        self._forget(request.call_id, request.to_tag or "")
+        side = live.side_of(leg)
+        if side is not None:
+            self._feed(live, ev.HungUp(side, request.first("reason") or ""), now_s)
+
+    def _reoffered(
+        self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
+    ) -> None:
+        side = live.side_of(leg)
+        if side is None:  # a phone that answered too late; its BYE is on the way
+            self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
+            return
+        if live.reoffer is not None:
+            # RFC 3261 14.2: one change at a time; 491 to a change that crosses ours.
+            self._stack.respond(tx, 491, now_s=now_s)
+            return
+        tx.owner = Role(live, "reoffer", side)
+        live.reoffer = ReofferLegs(side, tx)
+        self._feed(live, ev.Reoffered(side, request.body), now_s)
+
+    def acked(self, event: AckReceived, now_s: float) -> None:
+        """The ACK of a 2xx of ours."""
+        role = event.transaction.owner
+        if not isinstance(role, Role):
+            return
+        if role.part == "caller":
+            self._caller_acked(role.call, now_s)
+            self._feed(role.call, ev.CallerAcked(event.request.body), now_s)
+        else:
+            role.call.reoffer = None
+            self._feed(role.call, ev.ReofferAcked(event.request.body), now_s)
+
+    def ack_timed_out(self, event: AckTimedOut, now_s: float) -> None:
+        """No ACK: the dialog stands, so it is ended with BYE (RFC 3261 13.3.1.4)."""
+        role = event.transaction.owner
+        if isinstance(role, Role):
+            if role.part == "caller":
+                self._caller_acked(role.call, now_s)
+            self._feed(role.call, ev.AckMissing(role.side), now_s)
+
+    def _caller_acked(self, live: LiveCall, now_s: float) -> None:
+        caller = live.caller
+        caller.acked = True
+        if caller.bye is not None:
+            bye, caller.bye = caller.bye, None
+            self._send_bye(live, caller.dialog, bye, now_s)
+
+    def cancelled(self, event: CancelReceived, now_s: float) -> None:
+        """The caller gave up."""
+        role = event.transaction.owner
+        if isinstance(role, Role) and role.part == "caller":
+            reason = event.request.first("reason") or ""
+            self._feed(role.call, ev.CallerCancelled(reason), now_s)
+        elif isinstance(role, Role) and role.call.reoffer and role.call.reoffer.client:
+            # The other side decides: 487, or a 200 that crossed. Its answer goes back.
+            self._stack.cancel(role.call.reoffer.client, now_s)
+
+    def responded(self, event: ResponseReceived, now_s: float) -> None:
+        """A response to a request of ours."""
+        role, response = event.transaction.owner, event.response
+        if not isinstance(role, Role):
+            return
+        if role.part == "branch":
+            self._branch_responded(role, event, now_s)
+        elif role.part == "reoffer" and response.status >= 200:
+            self._reoffer_responded(role, response, now_s)
+        elif role.part == "bye" and response.status >= 200:
+            self._bye_done(event.transaction)
+
+    def failed(self, event: RequestFailed, now_s: float) -> None:
+        """A request of ours without an answer."""
+        role = event.transaction.owner
+        if not isinstance(role, Role):
+            return
+        timed_out = event.cause == "timeout"
+        status, reason = (
+            (REQUEST_TIMEOUT, "no answer") if timed_out else (UNAVAILABLE, "connection lost")
+        )
+        if role.part == "branch":
+            self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
+        elif role.part == "reoffer":
+            self._feed(role.call, ev.ReofferAnswered(status, b"", reason), now_s)
+        else:
+            self._bye_done(event.transaction)
+
+    def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
+        response, live = event.response, role.call
+        if response.status < 200:
+            self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
+        elif response.status < 300:
+            self._branch_answered(role, event, now_s)
+        else:
+            failed = ev.BranchFailed(role.branch, response.status, response.reason)
+            self._feed(live, failed, now_s)
+
+    def _branch_answered(self, role: Role, event: ResponseReceived, now_s: float) -> None:
+        live, branch = role.call, role.call.branches[role.branch]
+        try:
+            dialog = self._dialog_of(branch, event)
+        except RemoteError as error:
+            self._feed(live, ev.BranchFailed(role.branch, 502, str(error)), now_s)
+            return
+        if branch.dialog is not None:
+            self._end_extra_fork(event.transaction, dialog, now_s)
+            return
+        branch.dialog = dialog
+        self._dialogs[dialog.call_id, dialog.local_tag] = (live, branch)
+        self._feed(live, ev.BranchAnswered(role.branch, event.response.body), now_s)
+
+    def _dialog_of(self, branch: BranchLeg, event: ResponseReceived) -> Dialog:
+        """The dialog of a 2xx. A phone is reached where its INVITE went (it may be behind NAT), a
+        carrier where its Contact or its first proxy says (RFC 3261 12.2.1.1)."""
+        flow = event.flow if event.flow.reliable else branch.target.flow
+        dialog = Dialog.uac(
+            event.transaction.request, event.response, contact=branch.contact, flow=flow
+        )
+        if branch.target.trunk is not None:
+            dialog.flow = self._flow_of_carrier(dialog)
+        return dialog
+
+    def _flow_of_carrier(self, dialog: Dialog) -> Flow:
+        hop = parse_uri(dialog.next_hop)
+        transport = (hop.params.get("transport") or dialog.flow.transport).lower()
+        if transport != dialog.flow.transport or not is_address(hop.host):
+            return dialog.flow
+        remote = Address(hop.host, hop.port or SIP_PORT)
+        if remote == dialog.flow.remote:
+            return dialog.flow
+        return self._listeners.flow_to(remote, transport) or dialog.flow
+
+    def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
+        """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""
+        self._stack.ack(tx, dialog.ack(1), dialog.flow, now_s)
+        self._stack.request(dialog.request("BYE", ELSEWHERE), dialog.flow, now_s)
+
+    def _reoffer_responded(self, role: Role, response: Response, now_s: float) -> None:
+        live = role.call
+        if 200 <= response.status < 300:
+            dialog = live.dialog(role.side)
+            if dialog is not None:
+                self._refresh(dialog, response)
+        answered = ev.ReofferAnswered(response.status, response.body, response.reason)
+        self._feed(live, answered, now_s)
+
+    def _refresh(self, dialog: Dialog, response: Response) -> None:
+        try:
+            dialog.refresh(response)
+        except RemoteError as error:
+            log.debug("target not refreshed: {error}", error=error)
+
+    def _bye_done(self, tx: ClientTransaction) -> None:
+        self._forget(tx.request.call_id, tx.request.from_tag or "")
+
+    def _forget(self, call_id: str, local_tag: str) -> None:
+        self._dialogs.pop((call_id, local_tag), None)
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    def answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
+        """Respond to the caller's INVITE; a 2xx makes the dialog."""
+        caller = live.caller
+        if caller.tx.final_status:
+            return
+        headers = content(action.sdp) + reason_header(action.status, action.reason)
+        if action.status < 300:
+            headers += (("Contact", caller.contact),)
+        self._stack.respond(caller.tx, action.status, headers=headers, body=action.sdp, now_s=now_s)
+        if 200 <= action.status < 300:
+            caller.dialog.local_tag = caller.tx.to_tag
+            self._dialogs[caller.dialog.call_id, caller.tx.to_tag] = (live, caller)
+
+    def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
+        """Send the INVITE of a branch."""
+        target = action.target
+        contact = self._contact(target.flow)
+        hops = live.caller.tx.request.max_forwards
+        request = invite(
+            target,
+            contact=contact,
+            call_id=self._token(),
+            tag=self._token(),
+            hops=70 if hops is None else hops - 1,
+            sdp=action.sdp,
+        )
+        role = Role(live, "branch", "b", action.branch)
+        tx = self._stack.request(request, target.flow, now_s, role, self._sent_by(target.flow))
+        live.branches.append(BranchLeg(target, contact, tx))
+
+    def cancel_branch(self, live: LiveCall, action: ev.CancelBranch, now_s: float) -> None:
+        """Take an INVITE back."""
+        headers = ELSEWHERE if action.elsewhere else ()
+        self._stack.cancel(live.branches[action.branch].tx, now_s, headers)
+
+    def ack_branch(self, live: LiveCall, action: ev.AckBranch, now_s: float) -> None:
+        """Acknowledge a branch's 2xx."""
+        branch = live.branches[action.branch]
+        assert branch.dialog is not None, "it answered"
+        ack = branch.dialog.ack(1, action.sdp, content(action.sdp))
+        self._stack.ack(
+            branch.tx, ack, branch.dialog.flow, now_s, self._sent_by(branch.dialog.flow)
+        )
+
+    def bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
+        """End a branch's dialog."""
+        dialog = live.branches[action.branch].dialog
+        assert dialog is not None, "it answered"
+        bye = dialog.request("BYE", reason_header(CLEARED, action.reason))
+        self._send_bye(live, dialog, bye, now_s)
+
+    def bye_caller(self, live: LiveCall, action: ev.ByeCaller, now_s: float) -> None:
+        """End the caller's dialog, once its ACK is here."""
+        caller = live.caller
+        bye = caller.dialog.request("BYE", reason_header(CLEARED, action.reason))
+        if caller.acked:
+            self._send_bye(live, caller.dialog, bye, now_s)
+        else:
+            caller.bye = bye
+
+    def _send_bye(self, live: LiveCall, dialog: Dialog, bye: Request, now_s: float) -> None:
+        if (dialog.call_id, dialog.local_tag) not in self._dialogs:
+            return  # that side hung up while we waited
+        flow = dialog.flow
+        self._stack.request(bye, flow, now_s, Role(live, "bye"), self._sent_by(flow))
+
+    def send_reoffer(self, live: LiveCall, action: ev.SendReoffer, now_s: float) -> None:
+        """Pass a re-INVITE on."""
+        dialog = live.dialog(action.side)
+        assert dialog is not None, "the call is up"
+        assert live.reoffer is not None, "it came from _reoffered"
+        request = dialog.request("INVITE", content(action.sdp), action.sdp)
+        live.reoffer.client = self._stack.request(
+            request,
+            dialog.flow,
+            now_s,
+            Role(live, "reoffer", action.side),
+            self._sent_by(dialog.flow),
+        )
+
+    def answer_reoffer(self, live: LiveCall, action: ev.AnswerReoffer, now_s: float) -> None:
+        """Answer a re-INVITE; unless with 2xx, the way is free for the next one."""
+        reoffer = live.reoffer
+        if reoffer is None or reoffer.server.final_status:
+            return
+        headers = content(action.sdp) + reason_header(action.status, action.reason)
+        if action.status < 300:
+            headers += (("Contact", self._contact(reoffer.server.flow)),)
+        else:
+            live.reoffer = None
+        self._stack.respond(
+            reoffer.server, action.status, headers=headers, body=action.sdp, now_s=now_s
+        )
+
+    def ack_reoffer(self, live: LiveCall, action: ev.AckReoffer, now_s: float) -> None:
+        """Acknowledge the other side's 2xx to a re-INVITE that was passed on."""
+        dialog = live.dialog(action.side)
+        client = live.reoffer.client if live.reoffer else None
+        if dialog is None or client is None:
+            return
+        ack = dialog.ack(client.request.cseq.number, action.sdp, content(action.sdp))
+        self._stack.ack(client, ack, dialog.flow, now_s, self._sent_by(dialog.flow))
+
+    # --- addresses --------------------------------------------------------------------------------
+
+    def _contact(self, flow: Flow) -> str:
+        address = self._sent_by(flow)
+        suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        return f"<sip:{address}{suffix}>"
+
+    def _sent_by(self, flow: Flow) -> Address:
+        address = self._listeners.contact_address(flow)
+        return Address(self._advertised, address.port) if self._advertised else address
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is numeric, so that nothing has to be resolved."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""The calls that are up: counted for routing's limits, shown on the live board."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from softswitch.ids import AccountId, CallId
+from softswitch.routing.plan import Plan
+
+K = TypeVar("K")
+
+SUBSCRIBERS_MAX = 50  # live boards of one account; each costs a wake-up per change
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """One account's view of a call that is up. ``state``: ringing | talking."""
+
+    call_id: CallId
+    account: AccountId
+    direction: str
+    caller: str
+    called: str
+    caller_extension: str
+    called_extension: str
+    state: str
+    started_us: int
+    answered_us: int | None
+
+
+class TooManySubscribers(Exception):
+    """The account has as many live boards open as are allowed."""
+
+
+Subscriber = Callable[[], None]
+
+
+class LiveCalls:
+    """What is up right now. Told by the call service, read by everybody else."""
+
+    def __init__(self) -> None:
+        self._views: dict[CallId, tuple[CallView, ...]] = {}
+        self._accounts: Counter[AccountId] = Counter()
+        self._numbers: Counter[str] = Counter()
+        self._trunks: Counter[str] = Counter()
+        self._subscribers: dict[AccountId, list[Subscriber]] = {}
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    # --- told ---
+
+    def started(self, call_id: CallId, plan: Plan, started_us: int) -> None:
+        """A call has begun to ring."""
+        views = tuple(
+            CallView(
+                call_id=call_id,
+                account=record.account,
+                direction=record.direction,
+                caller=record.caller,
+                called=record.called,
+                caller_extension=record.caller_extension,
+                called_extension=record.called_extension,
+                state="ringing",
+                started_us=started_us,
+                answered_us=None,
+            )
+            for record in plan.records
+        )
+        self._views[call_id] = views
+        for view in views:
+            self._accounts[view.account] += 1
+        if plan.number:
+            self._numbers[plan.number] += 1
+        self._tell(views)
+
+    def answered(self, call_id: CallId, answered_us: int) -> None:
+        """Somebody answered it."""
+        views = tuple(
+            CallView(
+                call_id=view.call_id,
+                account=view.account,
+                direction=view.direction,
+                caller=view.caller,
+                called=view.called,
+                caller_extension=view.caller_extension,
+                called_extension=view.called_extension,
+                state="talking",
+                started_us=view.started_us,
+                answered_us=answered_us,
+            )
+            for view in self._views.get(call_id, ())
+        )
+        self._views[call_id] = views
+        self._tell(views)
+
+    def ended(self, call_id: CallId, plan: Plan) -> None:
+        """It is over."""
+        views = self._views.pop(call_id, ())
+        for view in views:
+            _decrease(self._accounts, view.account)
+        if plan.number:
+            _decrease(self._numbers, plan.number)
+        self._tell(views)
+
+    def trunk_taken(self, trunk: str) -> None:
+        """A branch to, or a call from, this trunk started."""
+        self._trunks[trunk] += 1
+
+    def trunk_freed(self, trunk: str) -> None:
+        """And ended."""
+        _decrease(self._trunks, trunk)
+
+    # --- asked ---
+
+    def account_calls(self, account: AccountId) -> int:
+        """Calls of an account, also those that ring."""
+        return self._accounts[account]
+
+    def number_calls(self, number: str) -> int:
+        """Calls to a number of ours."""
+        return self._numbers[number]
+
+    def trunk_calls(self, trunk: str) -> int:
+        """Branches on a trunk, in both directions."""
+        return self._trunks[trunk]
+
+    def calls(self, account: AccountId | None = None) -> list[CallView]:
+        """All views, or those of one account, the oldest first."""
+        return [
+            view
+            for views in self._views.values()
+            for view in views
+            if account is None or view.account == account
+        ]
+
+    def subscribe(self, account: AccountId, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber`` at every change of the account's calls, until the returned function
+        is called. Raises ``TooManySubscribers``."""
+        subscribers = self._subscribers.setdefault(account, [])
+        if len(subscribers) >= SUBSCRIBERS_MAX:
+            raise TooManySubscribers(f"{SUBSCRIBERS_MAX} live boards of this account are open")
+        subscribers.append(subscriber)
+
+        def unsubscribe() -> None:
+            if subscriber in subscribers:
+                subscribers.remove(subscriber)
+
+        return unsubscribe
+
+    def changed(self, account: AccountId) -> None:
+        """Tell the account's subscribers: a phone of theirs came or went."""
+        for subscriber in tuple(self._subscribers.get(account, ())):
+            subscriber()
+
+    def _tell(self, views: Iterable[CallView]) -> None:
+        for view in views:
+            self.changed(view.account)
+
+
+def _decrease(counter: Counter[K], key: K) -> None:
+    """Counters keep no zeros, or they would grow with every number ever called."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]
