@@ -1,14 +1,33 @@
-"""Who a phone is: digest authentication of its requests (RFC 3261 22, RFC 8760). Pure."""
+"""Who a phone is: digest authentication of its requests (RFC 3261 22, RFC 8760). Pure.
+
+An unknown login and a wrong password get the same answer after the same work. The login decides who
+the caller is; From is only what the phone says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sip.digest import Nonces
+from sip.digest import (
+    Credentials,
+    NonceCounts,
+    Nonces,
+    NonceState,
+    challenge,
+    ha1,
+    parse_authorization,
+    verify,
+)
+from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
+from softswitch.call.failures import FailureCounts
 from softswitch.routing.model import Login
+
+# Phones answer a registrar's 401 and a proxy's 407; which header they put the answer in is theirs.
+CREDENTIAL_HEADERS = ("authorization", "proxy-authorization")
+CREDENTIALS_MAX = 8  # header values looked at; a phone sends one, or one per algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +52,26 @@ class Challenged:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The credentials are good but not for this request: answer with this status, no challenge."""
+    """Answer with this status and no challenge: malformed, or not for this login to ask."""
 
     status: int
     reason: str
 
 
-class Authenticator:
-    """Checks and challenges. One for the service."""
+Outcome = Authenticated | Challenged | Denied
 
-    def __init__(self, realm: str, nonces: Nonces, algorithms: Sequence[str]) -> None: ...
+
+class Authenticator:
+    """Checks and challenges. One for the service, so that counts are seen by all."""
+
+    def __init__(self, realm: str, nonces: Nonces, algorithms: Sequence[str]) -> None:
+        self.realm = realm
+        self.failures = FailureCounts()
+        self._nonces = nonces
+        self._counts = NonceCounts()
+        self._algorithms = tuple(algorithms)
+        # What an unknown login is checked against, so that the time does not tell.
+        self._nobody = {name: ha1(name, "", realm, "") for name in self._algorithms}
 
     def check(
         self,
@@ -52,7 +81,94 @@ class Authenticator:
         *,
         now_s: float,
         salt: str,
-    ) -> Authenticated | Challenged | Denied:
-        """Decide about one request. ``logins`` is the snapshot's; ``salt`` fresh random hex for the
-        nonce of a challenge."""
-        raise NotImplementedError
+    ) -> Outcome:
+        """Decide about one request. ``logins`` is the snapshot's; ``salt`` fresh random text of 4
+        to 32 ASCII characters for the nonce of a challenge. Not for ACK and CANCEL, which cannot be
+        challenged (RFC 3261 22.1)."""
+        try:
+            credentials = self._credentials(request)
+            if credentials is None:
+                return self._challenge(request, now_s, salt)
+            return self._judge(request, credentials, flow, logins, now_s, salt)
+        except RemoteError as error:
+            return Denied(error.status_hint, str(error))
+
+    def _judge(
+        self,
+        request: Request,
+        credentials: Credentials,
+        flow: Flow,
+        logins: Mapping[str, Login],
+        now_s: float,
+        salt: str,
+    ) -> Outcome:
+        login = logins.get(credentials.username)
+        host = flow.remote.host
+        if not self._proves(credentials, request.method, login) or login is None:
+            failures = self.failures.add(host, credentials.username, now_s)
+            return self._challenge(request, now_s, salt, failures=failures)
+        if not self._is_fresh(credentials, request.method, now_s):
+            # The password is right: a new nonce is all that is missing (RFC 7616 3.3).
+            return self._challenge(request, now_s, salt, stale=True)
+        self.failures.forgive(host, login.login)
+        if request.method == "REGISTER" and not _registers_itself(request, login.login):
+            return Denied(403, f"{login.login} May Register Only Itself")
+        return Authenticated(login)
+
+    def _credentials(self, request: Request) -> Credentials | None:
+        """The answer to a challenge of ours, among answers to others' (RFC 3261 22.3). What names
+        another realm, or a scheme or algorithm that we did not offer, is as good as none."""
+        lines = [line for name in CREDENTIAL_HEADERS for line in request.all(name)]
+        for line in lines[:CREDENTIALS_MAX]:
+            try:
+                credentials = parse_authorization(line)
+            except RemoteError as error:
+                if error.status_hint == 401:
+                    continue
+                raise
+            if credentials.realm == self.realm and credentials.algorithm in self._nobody:
+                return credentials
+        return None
+
+    def _proves(self, credentials: Credentials, method: str, login: Login | None) -> bool:
+        """Whether the response is right, after the same work for everybody."""
+        secret = None if login is None else login.ha1.get(credentials.algorithm)
+        right = verify(credentials, method, secret or self._nobody[credentials.algorithm])
+        return right and bool(secret)
+
+    def _is_fresh(self, credentials: Credentials, method: str, now_s: float) -> bool:
+        if self._nonces.check(credentials.nonce, now_s) is not NonceState.VALID:
+            return False
+        if credentials.qop:
+            return self._counts.accept(credentials.nonce, credentials.nc)
+        # RFC 2069: no count, so the same answer is good once.
+        return self._counts.accept(f"{credentials.nonce} {method} {credentials.response}", 1)
+
+    def _challenge(
+        self, request: Request, now_s: float, salt: str, *, stale: bool = False, failures: int = 0
+    ) -> Challenged:
+        """One header per algorithm, the preferred first (RFC 8760 2.3), with one nonce."""
+        nonce = self._nonces.issue(now_s, salt.encode("ascii"))
+        status, name = _CHALLENGES.get(request.method, _PROXY_CHALLENGE)
+        headers = tuple(
+            (name, challenge(self.realm, nonce, algorithm, stale)) for algorithm in self._algorithms
+        )
+        return Challenged(status, headers, failures)
+
+
+# 407 like a proxy (RFC 3261 22.3): some phones answer a 401 to INVITE with their registration's
+# stored nonce for ever.
+_PROXY_CHALLENGE = (407, "Proxy-Authenticate")
+_CHALLENGES = {"REGISTER": (401, "WWW-Authenticate")}
+
+
+def _registers_itself(request: Request, login: str) -> bool:
+    """Whether To, the address that is registered, and From, who registers it, are the login."""
+    return all(_is_user(request, name, login) for name in ("to", "from"))
+
+
+def _is_user(request: Request, name: str, login: str) -> bool:
+    # The bindings go to the login whatever To says, so reading it cheaply risks nothing.
+    if f"<sip:{login}@" in request.required(name):
+        return True
+    return (request.to if name == "to" else request.from_).uri.user == login

@@ -3,27 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sip.flow import Flow
 from sip.message import Request
+from sip.uri import parse_uri
+from softswitch.call.authentication import CREDENTIAL_HEADERS
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import PhoneCaller, TrunkCaller
 
+HOSTS_CACHED = 4096  # source addresses kept in parsed form
+
 
 class Domains:
-    """The hosts in a Request-URI that are ours (``domain``, ``static_domain``, local and advertised
-    addresses)."""
+    """The hosts in a Request-URI that are ours: both domains, every local and advertised address.
 
-    def __init__(self, domain: str, static_domain: str, addresses: Iterable[str]) -> None: ...
+    What is for another host is answered 404 (RFC 3261 10.3 step 1 and 16.5): this is no open relay.
+    """
+
+    def __init__(self, domain: str, static_domain: str, addresses: Iterable[str]) -> None:
+        self._domain = _normal(domain)
+        self._others = frozenset(map(_normal, (static_domain, *addresses)))
 
     def accepts(self, host: str, flow: Flow) -> bool:
-        """Whether a request to this host is for us; otherwise it is answered 404."""
-        raise NotImplementedError
+        """Whether a request to this host is for us. On a wildcard listener the address that it was
+        sent to is a local one."""
+        host = _normal(host)
+        return host == self._domain or host in self._others or host == _normal(flow.local.host)
+
+    def is_for_phones_only(self, host: str, flow: Flow) -> bool:
+        """Whether the host is the domain of phones that register and nothing else (S69)."""
+        host = _normal(host)
+        return host == self._domain and not (
+            host in self._others or host == _normal(flow.local.host)
+        )
 
 
 def identify(
     request: Request, flow: Flow, domains: Domains, snapshot: RoutingSnapshot
 ) -> PhoneCaller | TrunkCaller | None:
-    """The caller as its address tells, ``None`` for a phone that must authenticate (REGISTER
-    always must)."""
-    raise NotImplementedError
+    """The caller as its source address tells, ``None`` for a phone that must authenticate.
+
+    Static IP users are known by transport and source address, whatever the port (S70, A20), trunks
+    by source address; trunks never need digest. REGISTER always does. Phones may share an address
+    with a static IP user: one that shows credentials, or calls at the phones' domain, is a phone.
+    Raises RemoteError on a Request-URI that is none.
+    """
+    if request.method == "REGISTER":
+        return None
+    host = flow.remote.host
+    transport = "tcp" if flow.reliable else "udp"
+    static = snapshot.static_users.get((transport, host))
+    if static is not None and not _is_phone(request, flow, domains):
+        return PhoneCaller(*static)
+    trunk = snapshot.trunk_hosts.get(host) or _trunk_by_network(host, snapshot)
+    return None if trunk is None else TrunkCaller(trunk)
+
+
+def _is_phone(request: Request, flow: Flow, domains: Domains) -> bool:
+    if any(request.first(name) is not None for name in CREDENTIAL_HEADERS):
+        return True
+    return domains.is_for_phones_only(parse_uri(request.uri).host, flow)
+
+
+def _trunk_by_network(host: str, snapshot: RoutingSnapshot) -> str | None:
+    """The trunk with the narrowest network around the address; the first of equal ones."""
+    address = _parsed(host)
+    if address is None:
+        return None
+    found = [
+        (network.prefixlen, trunk.name)
+        for trunk in snapshot.trunks.values()
+        for network in trunk.networks
+        if address in network
+    ]
+    return max(found, key=lambda item: item[0])[1] if found else None
+
+
+@lru_cache(maxsize=HOSTS_CACHED)
+def _parsed(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
+
+
+def _normal(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()

@@ -1,0 +1,45 @@
+"""Wrong passwords counted by source and login: what bans and warnings are decided on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+ENTRIES_MAX = 10_000  # sources and logins remembered; a scan of more pushes out the oldest
+DECAY_S = 60.0  # one failure is forgiven each minute
+
+
+class FailureCounts:
+    """Recent failures of each (source host, login), in bounded memory.
+
+    The count falls by one every ``decay_s`` and ends with a success.
+    """
+
+    def __init__(self, entries_max: int = ENTRIES_MAX, decay_s: float = DECAY_S) -> None:
+        self._entries_max = entries_max
+        self._decay_s = decay_s
+        self._entries: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, host: str, login: str, now_s: float) -> int:
+        """Count one failure; how many there are now, at least 1."""
+        key = host, login
+        level = self._level(key, now_s) + 1
+        self._entries[key] = (level, now_s)
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._entries_max:
+            self._entries.popitem(last=False)
+        return max(1, int(level))
+
+    def count(self, host: str, login: str, now_s: float) -> int:
+        """Failures that are not forgiven yet."""
+        return int(self._level((host, login), now_s))
+
+    def forgive(self, host: str, login: str) -> None:
+        """The right password came: forget the wrong ones."""
+        self._entries.pop((host, login), None)
+
+    def _level(self, key: tuple[str, str], now_s: float) -> float:
+        level, at_s = self._entries.get(key, (0.0, now_s))
+        return max(0.0, level - (now_s - at_s) / self._decay_s)
