@@ -8,7 +8,7 @@ effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from billing.tariff import Rate
@@ -43,8 +43,9 @@ class CallRecord:
     trace: Sequence[Any] = ()
 
     def as_json(self) -> Json:
-        """For the hold row and the spool."""
-        return asdict(self)
+        """For the hold row and the spool. Not ``asdict``, which copies legs and trace deeply: 40 us
+        of the call path."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, data: Json) -> CallRecord:
@@ -67,7 +68,12 @@ class Charge:
 
     def as_json(self) -> Json:
         """For the spool."""
-        return asdict(self)
+        return {
+            "hold_id": self.hold_id,
+            "account": self.account,
+            "rate": self.rate.as_json(),
+            "duration_s": self.duration_s,
+        }
 
     @classmethod
     def from_json(cls, data: Json) -> Charge:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Where the other half of a customer's entry goes, by its kind.
 CONTRA_ACCOUNTS = {
     "call": "revenue:calls",
@@ -88,7 +89,7 @@ def canonical(entry: Entry) -> bytes:
         entry.at_us,
         entry.text,
     ]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(fields).encode()
 
 
 def chain_hash(previous: bytes, entry: Entry) -> bytes:

@@ -17,6 +17,8 @@ from sqlalchemy.dialects import sqlite
 
 # sqlite3 takes named parameters as well, which spares sorting them into a tuple on every run.
 _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
+# json.dumps with options of its own makes an encoder on every call.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Prepared:
@@ -50,7 +52,7 @@ class Prepared:
 
 def to_json(value: object) -> str:
     """A JSON column's text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
 
 
 def from_json(stored: Any) -> Any:

@@ -145,6 +145,7 @@ def database(database_url: str) -> Iterator[Database]:
         database_url,
         call_from_thread=lambda function, *arguments: function(*arguments),
         threads=InlineThreads,
+        gather_s=0,
     )
     database.connect()
     yield database

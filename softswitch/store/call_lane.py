@@ -1,8 +1,8 @@
 """The call path's way to the database: one thread, one connection, shared transactions.
 
-A hold or a settlement is a few statements of some microseconds each; beginning and committing costs
-more than they do. So all that has come while the thread was busy is written in one transaction: the
-higher the load, the larger the batch and the lower the cost of a call.
+A hold or a settlement is a few statements of some microseconds each; waking a thread, beginning and
+committing cost more than they do. So the thread waits a moment for company and then writes all that
+has come in one transaction: the higher the load, the larger the batch and the cheaper a call.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ T = TypeVar("T")
 ATTEMPTS_MAX = 4  # a transaction that lost this often against others fails
 # Bounds how long SQLite's one writer is kept from the portal: about 20 ms.
 BATCH_MAX = 200
+# What a hold waits for company. Nobody hears 5 ms before a telephone rings; at 200 calls a second
+# it makes batches of three and halves the cost of a call's SQL.
+GATHER_S = 0.005
 
 
 @dataclass(slots=True, eq=False)
@@ -42,16 +45,24 @@ class _Job:
 
 
 class CallLane:
-    """``submit`` and ``stop`` belong to the reactor's thread, and so does what they touch of the
-    queue; the thread of ``threads`` is given one batch at a time."""
+    """``submit``, ``stop`` and ``_busy`` belong to the reactor's thread. ``_waiting`` is filled by
+    it and emptied by the thread of ``threads``; a deque may be used so from two threads.
+
+    ``gather`` blocks while company for a batch arrives; it is called in the thread.
+    """
 
     def __init__(
-        self, engine: Engine, threads: WorkThreads, call_from_thread: Callable[..., object]
+        self,
+        engine: Engine,
+        threads: WorkThreads,
+        call_from_thread: Callable[..., object],
+        gather: Callable[[], object],
     ) -> None:
         self._engine = engine
         self._threads = threads
         self._call_from_thread = call_from_thread
         self._waiting: deque[_Job] = deque()
+        self._gather = gather
         self._busy = False
         self._connection: Connection | None = None
 
@@ -61,7 +72,7 @@ class CallLane:
         job = _Job(work)
         self._waiting.append(job)
         if not self._busy:
-            self._start_batch()
+            self._begin_turn()
         return job.deferred
 
     def stop(self) -> None:
@@ -73,25 +84,26 @@ class CallLane:
             self._call_from_thread(_deliver, batch)
         self._drop()
 
-    def _start_batch(self) -> None:
+    def _begin_turn(self) -> None:
         self._busy = True
-        batch = self._next_batch()
-        self._threads.submit(lambda: self._turn(batch))
+        self._threads.submit(self._turn)
 
-    def _next_batch(self) -> list[_Job]:
-        return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
-
-    def _turn(self, batch: list[_Job]) -> None:
+    def _turn(self) -> None:
         """In the thread. One wake-up of the reactor for the whole batch."""
+        self._gather()
+        batch = self._next_batch()
         self._run(batch)
         self._call_from_thread(self._finish, batch)
 
     def _finish(self, batch: list[_Job]) -> None:
-        """In the reactor's thread: give the thread its next batch first, then the news."""
+        """In the reactor's thread: give the thread its next turn first, then the news."""
         self._busy = False
         if self._waiting:
-            self._start_batch()
+            self._begin_turn()
         _deliver(batch)
+
+    def _next_batch(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH_MAX))]
 
     def _run(self, batch: list[_Job]) -> None:
         try:

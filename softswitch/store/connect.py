@@ -17,6 +17,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 READS = "softswitch_reads"  # execution option: this transaction only reads
 
 BUSY_TIMEOUT_MS = 5_000  # SQLite: how long a writer waits for the other one
+# SQLite: a checkpoint every 16 MB of the log instead of every 4: pages that every call changes are
+# then copied once for four times as many calls (measured: a tenth of the SQL of a call).
+CHECKPOINT_PAGES = 4_000
 CONNECT_TIMEOUT_S = 3  # PostgreSQL: calls that wait for credit meanwhile are refused after it
 STATEMENT_TIMEOUT_MS = 10_000  # a statement of ours takes milliseconds; one that hangs must end
 TCP_TIMEOUT_MS = 5_000  # a server that no longer acknowledges what we send is gone
@@ -143,6 +146,7 @@ def _sqlite_engine(url: URL, connections_max: int, durability: Durability) -> En
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA synchronous = {durability.value}")
         connection.execute("PRAGMA foreign_keys = ON")
 

@@ -7,6 +7,7 @@ nothing of the reactor's, and no row object leaves them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from twisted.internet.defer import Deferred
 
-from softswitch.store.call_lane import ATTEMPTS_MAX, CallLane
+from softswitch.store.call_lane import ATTEMPTS_MAX, GATHER_S, CallLane
 from softswitch.store.connect import (
     Durability,
     StoreUnavailable,
@@ -39,7 +40,8 @@ class Database:
     """One database, its two engines and its threads.
 
     ``call_from_thread`` is ``reactor.callFromThread``. With ``InlineThreads`` and a function that
-    calls at once everything happens synchronously, for tests.
+    calls at once everything happens synchronously, for tests. ``gather_s``: how long the db-call
+    thread waits for company (``softswitch.store.call_lane``).
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Database:
         *,
         call_from_thread: Callable[..., object],
         threads: Callable[[str, int], WorkThreads] = Threads,
+        gather_s: float = GATHER_S,
     ) -> None:
         """Connects to nothing. Raises ``StoreError`` on an address that is none."""
         parsed = parse_url(url)
@@ -55,6 +58,7 @@ class Database:
         self._call_engine = make_engine(parsed, connections_max=1, durability=Durability.NORMAL)
         self._call_from_thread = call_from_thread
         self._make_threads = threads
+        self._gather_s = gather_s
         self._web: WorkThreads | None = None
         self._lane: CallLane | None = None
 
@@ -64,7 +68,7 @@ class Database:
         reach(self.engine)
         self._web = self._make_threads("db-web", WEB_THREADS)
         call = self._make_threads("db-call", 1)
-        self._lane = CallLane(self._call_engine, call, self._call_from_thread)
+        self._lane = CallLane(self._call_engine, call, self._call_from_thread, self._gather)
 
     def stop(self) -> None:
         """Finish what waits, then let go of threads and connections (blocking). Outcomes still go
@@ -116,6 +120,9 @@ class Database:
             session.begin(),
         ):
             yield session
+
+    def _gather(self) -> None:
+        time.sleep(self._gather_s)
 
     def _connection(self, reads: bool) -> Connection:
         return begin_reading(self.engine) if reads else self.engine.connect()

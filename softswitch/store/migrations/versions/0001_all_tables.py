@@ -200,9 +200,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account"], ["account.id"], name=op.f("fk_hold_account_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hold")),
     )
-    with op.batch_alter_table("hold", schema=None) as batch_op:
-        batch_op.create_index("ix_hold_account", ["account"], unique=False)
-
     op.create_table(
         "ivr",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -379,9 +376,6 @@ def downgrade() -> None:
     op.drop_table("number")
     op.drop_table("ledger")
     op.drop_table("ivr")
-    with op.batch_alter_table("hold", schema=None) as batch_op:
-        batch_op.drop_index("ix_hold_account")
-
     op.drop_table("hold")
     with op.batch_alter_table("history", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_history_account"))
