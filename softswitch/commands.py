@@ -6,7 +6,7 @@ knows that the next call obeys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import select
@@ -42,34 +42,50 @@ class Commands:
         self.vault = vault
         self._realm = realm
 
-    async def run(
+    def run(
         self,
         function: Callable[Concatenate[Session, P], T],
         *args: Any,
         account: str,
         **kwargs: Any,
-    ) -> T:
+    ) -> Deferred[T]:
         """Run ``function(session, *args, **kwargs)``, which changes only ``account``.
 
-        ``Refused`` and database errors come out as they are; nothing is changed then.
+        ``Refused`` and database errors come out as they are; nothing is changed then. Whoever
+        stops waiting (a browser that leaves) does not stop the command.
         """
+        return _unbroken(self._run(function, args, kwargs, AccountId(account)))
+
+    def run_whole(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> Deferred[T]:
+        """Run a command that may change anything (an applied state file); all is read anew."""
+        return _unbroken(self._run_whole(function, args, kwargs))
+
+    def reload(self) -> Deferred[None]:
+        """Read everything anew: at start, and every 60 s in case another process wrote."""
+        return self.run_whole(_nothing)
+
+    async def _run(
+        self,
+        function: Callable[..., T],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        account: AccountId,
+    ) -> T:
         result, part = await self._database.run(
-            self._with_account, function, args, kwargs, AccountId(account)
+            self._with_account, function, args, kwargs, account
         )
         self._snapshots.publish_account(part)
         return result  # type: ignore[no-any-return]
 
-    async def run_whole(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run a command that may change anything (an applied state file); all is read anew."""
+    async def _run_whole(
+        self, function: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
         result, built, versions = await self._database.run(
             self._with_everything, function, args, kwargs
         )
-        self._snapshots.publish(built, versions)
+        for account in self._snapshots.publish(built, versions):
+            await self._run(_nothing, (), {}, account)
         return result  # type: ignore[no-any-return]
-
-    async def reload(self) -> None:
-        """Read everything anew: at start, and every 60 s in case another process wrote."""
-        await self.run_whole(_nothing)
 
     def _with_account(
         self,
@@ -95,6 +111,13 @@ class Commands:
         session.flush()
         built, versions = snapshot.build_with_versions(session, self.vault, self._realm)
         return result, built, versions
+
+
+def _unbroken(work: Coroutine[Any, Any, T]) -> Deferred[T]:
+    """A Deferred of the work's outcome; cancelling it leaves the work running."""
+    waiting: Deferred[T] = Deferred()
+    Deferred.fromCoroutine(work).addCallbacks(waiting.callback, waiting.errback)
+    return waiting
 
 
 def _nothing(session: Session) -> None:

@@ -29,13 +29,14 @@ from pydantic import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from softswitch.fields import Hostname
+from softswitch.fields import Hostname, Whole
 from softswitch.problems import FileProblem, FileProblems
 from softswitch.validation import sentences
 from softswitch.values import Endpoint, PortRange
 
 CONFIG_BYTES_MAX = 256 * 1024  # a hundred times what every key with a comment takes
 LISTENERS_MAX = 64  # each costs a socket and a wake-up; hosts have few addresses
+WORKERS_MAX = 64  # more cores than a host of this switch has
 DEFAULT_PATHS = (Path("softswitch.toml"), Path("/etc/softswitch/softswitch.toml"))
 DRIVERS = ("sqlite", "postgresql+psycopg")
 
@@ -71,6 +72,14 @@ def _web_url(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value} is not an address like https://portal.example.net")
     return value.rstrip("/")
+
+
+def _workers(value: Any) -> Any:
+    """One sentence for both halves of the union."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value == "auto" or (whole and 0 <= value <= WORKERS_MAX):
+        return value
+    raise ValueError(f'must be "auto" or a number of processes from 0 to {WORKERS_MAX}')
 
 
 ListenAddress = Annotated[Endpoint, BeforeValidator(_endpoint)]
@@ -111,11 +120,8 @@ class SipConfig(_Section):
     domain: Hostname = "login.smarttelplus.eu"
     static_domain: Hostname = "static.smarttelplus.eu"
     advertised_address: Annotated[str, AfterValidator(_advertised)] = ""
-    digest: Annotated[tuple[Literal["MD5", "SHA-256"], ...], Field(min_length=1)] = (
-        "MD5",
-        "SHA-256",
-    )
-    drain_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    digest: tuple[Literal["MD5", "SHA-256"], ...] = ("MD5", "SHA-256")
+    drain_s: Annotated[Whole, Field(ge=0, le=86_400)] = 0
 
     @field_validator("tls", "certificate", "private_key")
     @classmethod
@@ -136,6 +142,8 @@ class SipConfig(_Section):
     def _some_listener(self) -> Self:
         if not self.udp and not self.tcp:
             raise ValueError("no listener: give at least one address in udp or tcp")
+        if not self.digest:
+            raise ValueError("digest: needs at least one algorithm")
         return self
 
 
@@ -143,8 +151,8 @@ class MediaConfig(_Section):
     """RTP. ``workers``: processes that relay, 0 in this one. ``timeout_s``: 0 off."""
 
     ports: Annotated[PortRange, BeforeValidator(_port_range)] = PortRange(20_000, 39_999)
-    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = "auto"
-    timeout_s: Annotated[int, Field(ge=0, le=86_400)] = 60
+    workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers)] = "auto"
+    timeout_s: Annotated[Whole, Field(ge=0, le=86_400)] = 60
 
     def worker_count(self, cores: int) -> int:
         """How many workers to start: ``auto`` is all cores but one, 0 on a single core."""
@@ -156,9 +164,9 @@ class MediaConfig(_Section):
 class LimitsConfig(_Section):
     """What one source or account may ask for; 0 switches a rate off."""
 
-    per_source_requests_s: Annotated[int, Field(ge=0, le=1_000_000)] = 200
-    calls_per_second: Annotated[int, Field(ge=0, le=100_000)] = 50
-    call_max_s: Annotated[int, Field(ge=1, le=604_800)] = 14_400
+    per_source_requests_s: Annotated[Whole, Field(ge=0, le=1_000_000)] = 200
+    calls_per_second: Annotated[Whole, Field(ge=0, le=100_000)] = 50
+    call_max_s: Annotated[Whole, Field(ge=1, le=604_800)] = 14_400
     trusted_sources: Annotated[tuple[TrustedNetwork, ...], Field(max_length=10_000)] = ()
 
 

@@ -6,20 +6,21 @@ Every type refuses with a sentence that a person understands.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 import phonenumbers
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
 
-from billing.money import MoneyError, parse_micros
+from billing.money import MoneyError, format_micros, parse_micros
 
 EXTENSION_DIGITS_MIN = 2
 EXTENSION_DIGITS_MAX = 6  # the column's width; more than any account of users_max needs
 # Never an extension's beginning, whatever the provider configures (A28).
 EMERGENCY_ALWAYS = frozenset({"112", "911"})
+EMERGENCY_DEFAULT = ("112",)  # until the provider names others
 EQUIPMENT_PASSWORD_MIN = 12  # portal.md U2
 EQUIPMENT_PASSWORD_MAX = 64  # what phones let people type
 EMAIL_MAX = 254  # RFC 5321 4.5.3.1.3, less the angle brackets
@@ -30,6 +31,7 @@ _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s.\x00-\x1f]+(\.[^@\s.\x00-\x1f]
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _DATE = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -123,22 +125,36 @@ def _clock(text: str) -> str:
     return text
 
 
+def _currency(text: str) -> str:
+    if not _CURRENCY.fullmatch(text):
+        raise ValueError(f"{text} is not a currency like EUR")
+    return text
+
+
 def _micros(value: Any) -> int:
-    if not isinstance(value, str):
-        raise ValueError(f'write amounts in quotes, like "{value}"')
-    try:
-        return parse_micros(value)
-    except MoneyError as error:
-        raise ValueError(str(error)) from None
+    return _amount(value, negative=False)
 
 
 def _signed_micros(value: Any) -> int:
+    return _amount(value, negative=True)
+
+
+def _amount(value: Any, *, negative: bool) -> int:
     if not isinstance(value, str):
         raise ValueError(f'write amounts in quotes, like "{value}"')
     try:
-        return parse_micros(value, negative=True)
+        return parse_micros(value, negative=negative)
     except MoneyError as error:
         raise ValueError(str(error)) from None
+
+
+def _or_empty(check: Callable[[str], str]) -> AfterValidator:
+    """The same check for a text that may be empty. A union would report both of its branches."""
+    return AfterValidator(lambda text: check(text) if text else "")
+
+
+def _designated(text: str) -> str:
+    return text if text in ("default", "equipment") else _e164(text)
 
 
 TIME_ZONES = frozenset(available_timezones())
@@ -149,14 +165,25 @@ OptionalName = Annotated[Text, StringConstraints(max_length=80, strip_whitespace
 ObjectName = Annotated[Text, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
 ExtensionText = Annotated[Text, AfterValidator(_extension)]
 E164 = Annotated[Text, AfterValidator(_e164)]
+OptionalE164 = Annotated[Text, _or_empty(_e164)]
+DesignatedNumber = Annotated[Text, AfterValidator(_designated)]  # default | equipment | E.164
 Email = Annotated[Text, AfterValidator(_email)]
+OptionalEmail = Annotated[Text, _or_empty(_email)]
 Hostname = Annotated[Text, AfterValidator(_hostname)]
 Address = Annotated[Text, AfterValidator(_address)]
+OptionalAddress = Annotated[Text, _or_empty(_address)]
 Network = Annotated[Text, AfterValidator(_network)]
 Country = Annotated[Text, AfterValidator(_country)]
 TimeZone = Annotated[Text, AfterValidator(_time_zone)]
 DateText = Annotated[Text, AfterValidator(_date)]
 ClockText = Annotated[Text, AfterValidator(_clock)]
-Currency = Annotated[Text, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Micros = Annotated[int, BeforeValidator(_micros)]  # a decimal string, not negative
-SignedMicros = Annotated[int, BeforeValidator(_signed_micros)]
+Currency = Annotated[Text, AfterValidator(_currency)]
+Whole = Annotated[int, Field(strict=True)]
+Switch = Annotated[bool, Field(strict=True)]
+# Decimal strings outside, micros inside.
+Micros = Annotated[
+    int, BeforeValidator(_micros), PlainSerializer(format_micros, return_type=str)
+]
+SignedMicros = Annotated[
+    int, BeforeValidator(_signed_micros), PlainSerializer(format_micros, return_type=str)
+]

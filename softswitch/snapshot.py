@@ -18,6 +18,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from billing.tariff import Rate, TariffIndex
+from softswitch.fields import EMERGENCY_DEFAULT
 from softswitch.ids import AccountId, Extension
 from softswitch.routing import model
 from softswitch.secrets import Vault
@@ -63,16 +64,30 @@ class SnapshotHolder:
         self.current = current or model.RoutingSnapshot()
         self._versions: dict[AccountId, int] = {}
 
-    def publish(self, snapshot: model.RoutingSnapshot, versions: Mapping[AccountId, int]) -> None:
-        """Replace everything. ``versions``: of the accounts as they were read."""
+    def publish(
+        self, snapshot: model.RoutingSnapshot, versions: Mapping[AccountId, int]
+    ) -> tuple[AccountId, ...]:
+        """Replace everything. ``versions``: of the accounts as they were read.
+
+        Returns the accounts of which a later state was in force: the caller reads them again.
+        """
+        outdated = tuple(
+            account for account, version in self._versions.items()
+            if version > versions.get(account, version)
+        )  # fmt: skip
         self.current = snapshot
         self._versions = dict(versions)
+        return outdated
 
     def publish_account(self, part: AccountPart) -> None:
         """Replace one account, unless a later state of it is in force already."""
-        if part.version >= self._versions.get(part.id, 0):
+        if part.account is None:
+            self._versions.pop(part.id, None)
+        elif part.version < self._versions.get(part.id, 0):
+            return
+        else:
             self._versions[part.id] = part.version
-            self.current = with_account(self.current, part)
+        self.current = with_account(self.current, part)
 
 
 def build(session: Session, vault: Vault, realm: str) -> model.RoutingSnapshot:
@@ -105,7 +120,7 @@ def read_account(session: Session, vault: Vault, realm: str, account_id: Account
     name = session.scalar(select(models.Account.tariff).where(models.Account.id == account_id))
     tariffs = read_tariffs(session, name)
     parts = read_accounts(session, vault, realm, tariffs, account_id)
-    return parts[0] if parts else AccountPart(account_id, version=2**62)
+    return parts[0] if parts else AccountPart(account_id, version=0)
 
 
 def with_account(snapshot: model.RoutingSnapshot, part: AccountPart) -> model.RoutingSnapshot:
@@ -165,7 +180,7 @@ def read_provider(session: Session) -> Provider:
         },
         routes={row.prefix: tuple(row.trunks) for row in session.scalars(select(models.Route))},
         tariffs=read_tariffs(session, None),
-        emergency_numbers=frozenset(emergency.get("numbers", ())),
+        emergency_numbers=frozenset(emergency.get("numbers", EMERGENCY_DEFAULT)),
         emergency_trunks=tuple(emergency.get("trunks", ())),
         brand=settings.get("provider", {}).get("brand", "Softswitch"),
     )

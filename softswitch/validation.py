@@ -11,6 +11,7 @@ from softswitch.problems import unknown_key
 
 Place = tuple[str | int, ...]
 
+UNION_TAGS = ("int", "str", "always", "period_keys")
 _WORDS = {
     "missing": "is missing",
     "string_type": "must be text in quotes",
@@ -71,7 +72,7 @@ def _key_name(place: Place) -> str:
 
 def _is_branch(part: str) -> bool:
     """pydantic names the branch of a union in the place; no key of ours looks like that."""
-    return part.startswith(("literal[", "function-", "constrained-")) or part in ("int", "str")
+    return part.startswith(("literal[", "function-", "constrained-")) or part in UNION_TAGS
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> set[str]:

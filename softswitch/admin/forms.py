@@ -8,13 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from softswitch.admin.refusal import Problem
 from softswitch.fields import (
-    E164,
     EQUIPMENT_PASSWORD_MAX,
     EQUIPMENT_PASSWORD_MIN,
-    Address,
+    DesignatedNumber,
     Email,
     ExtensionText,
     Name,
+    OptionalAddress,
     OptionalName,
 )
 from softswitch.validation import sentences
@@ -45,11 +45,11 @@ class UserForm(BaseModel):
     position: OptionalName = ""
     email: Email
     extension: ExtensionText
-    designated_number: Literal["default", "equipment"] | E164 = "default"
+    designated_number: DesignatedNumber = "default"
     equipment: Literal["sip", "static"] = "sip"
     equipment_password: Annotated[str, Field(max_length=EQUIPMENT_PASSWORD_MAX)] = ""
     static_transport: Literal["udp", "tcp"] = "udp"
-    static_address: Address | Literal[""] = ""
+    static_address: OptionalAddress = ""
     static_port: Annotated[int, Field(ge=1, le=65_535)] = 5060
     role: Literal["administrator", "user"] = "user"
     may_sign_in: bool = False

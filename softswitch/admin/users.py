@@ -19,7 +19,7 @@ from softswitch.admin.forms import UserForm
 from softswitch.admin.history import Actor, record
 from softswitch.admin.refusal import Conflict, NotFound, Problem, Refused, refuse
 from softswitch.admin.references import uses_of_extension
-from softswitch.fields import EMERGENCY_ALWAYS
+from softswitch.fields import EMERGENCY_ALWAYS, EMERGENCY_DEFAULT
 from softswitch.ids import random_id
 from softswitch.secrets import Vault
 from softswitch.store.models import Account, CatalogueNumber, Setting, User
@@ -171,7 +171,7 @@ def next_free_extension(session: Session, account_id: str) -> str:
 
 def emergency_numbers(session: Session) -> frozenset[str]:
     """The configured emergency numbers and those that are always ones."""
-    configured = _setting(session, "emergency").get("numbers", ())
+    configured = _setting(session, "emergency").get("numbers", EMERGENCY_DEFAULT)
     return EMERGENCY_ALWAYS | frozenset(configured)
 
 

@@ -1,0 +1,159 @@
+"""``softswitch apply``: the store becomes what the files say about the objects that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from softswitch.admin.history import Actor
+from softswitch.problems import FileProblem, FileProblems
+from softswitch.secrets import Vault, hash_password, verify_password
+from softswitch.state.check import findings
+from softswitch.state.difference import Difference, compare
+from softswitch.state.locate import Document, read
+from softswitch.state.merge import Wish, overlay, wish_of
+from softswitch.state.model import Account, Ivr, State, User
+from softswitch.state.prompts import PromptFile, copy_in, prompt_file
+from softswitch.state.read import read_elsewhere, read_state
+from softswitch.state.write import Writing, write
+from softswitch.store import models
+
+FILES_MAX = 1000  # of one apply
+# Above it, reading all accounts costs less than naming each of them in every select.
+NAMED_ACCOUNTS_MAX = 5_000
+
+T = TypeVar("T", State, Account)
+PasswordHashes = Mapping[tuple[str, str], str]  # (account, extension) to argon2id hash
+
+
+def read_files(paths: Sequence[Path]) -> Wish:
+    """Read, check and join files. Raises ``FileProblems`` with everything wrong in all of them."""
+    problems: list[FileProblem] = []
+    documents: list[Document] = []
+    for path in paths:
+        try:
+            documents.append(read(path))
+        except FileProblems as error:
+            problems += error.problems
+    try:
+        wish = wish_of(documents)
+    except FileProblems as error:
+        raise FileProblems([*problems, *error.problems]) from None
+    if problems:
+        raise FileProblems(problems)
+    return wish
+
+
+def hash_passwords(session: Session, wish: Wish) -> dict[tuple[str, str], str]:
+    """The hashes of all portal passwords in the files; a stored one that fits is kept.
+
+    Apart from ``apply`` because it takes some 50 ms of processor time each, which must not pass
+    inside a writing transaction. argon2 lets other threads run.
+    """
+    said = {
+        (account.id, user.extension): user.password
+        for account in wish.state.accounts
+        for user in account.everyone()
+        if user.password is not None
+    }
+    if not said:
+        return {}
+    user = models.User
+    rows = session.execute(select(user.account, user.extension, user.password_hash))
+    stored = {(account, extension): text for account, extension, text in rows}
+
+    def fitting(key: tuple[str, str]) -> str:
+        old = stored.get(key, "")
+        return old if old and verify_password(old, said[key]) else hash_password(said[key])
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(said, pool.map(fitting, said), strict=True))
+
+
+def apply(
+    session: Session,
+    wish: Wish,
+    hashes: PasswordHashes,
+    vault: Vault,
+    state_dir: Path,
+    by: Actor,
+    *,
+    dry_run: bool = False,
+) -> Difference:
+    """Make the store equal to the wish, in the caller's transaction; say what changes.
+
+    Raises ``FileProblems`` with everything that stands against it, and has written nothing then.
+    ``hashes``: of ``hash_passwords``.
+    """
+    said, prompts, problems = _with_prompts(wish, _with_hashes(wish.state, hashes))
+    names = [account.id for account in said.accounts]
+    stored = read_state(session, vault, names if len(names) <= NAMED_ACCOUNTS_MAX else None)
+    wanted = overlay(stored, said)
+    elsewhere = read_elsewhere(session, [account.id for account in wanted.accounts])
+    problems += [
+        wish.problem(place, text) for place, text in findings(wanted, elsewhere, stored)
+    ]
+    if problems:
+        raise FileProblems(problems)
+    difference = compare(stored, wanted)
+    if not dry_run:
+        copy_in(prompts, state_dir)
+        write(Writing(session, vault, by), difference)
+    return difference
+
+
+def _with_hashes(state: State, hashes: PasswordHashes) -> State:
+    """The wish with hashes in place of portal passwords."""
+
+    def hashed(account: Account, user: User) -> User:
+        found = hashes.get((account.id, user.extension))
+        if found is None:
+            return user
+        return user.model_copy(update={"password": None, "password_hash": found})
+
+    accounts = tuple(
+        _replaced(
+            account,
+            administrator=hashed(account, account.administrator),
+            users=tuple(hashed(account, user) for user in account.users),
+        )
+        for account in state.accounts
+    )
+    return _replaced(state, accounts=accounts)
+
+
+def _with_prompts(
+    wish: Wish, state: State
+) -> tuple[State, list[PromptFile], list[FileProblem]]:
+    """The wish with stored names in place of prompt paths, the files to copy, what is wrong."""
+    prompts: list[PromptFile] = []
+    problems: list[FileProblem] = []
+
+    def stored(account: Account, ivr: Ivr) -> Ivr:
+        if not ivr.prompt:
+            return ivr
+        at = wish.problem(("accounts", account.id, "ivrs", ivr.name, "prompt"), "")
+        folder = next(d.folder for d in wish.documents if d.file == at.file)
+        try:
+            prompts.append(prompt_file(folder / ivr.prompt, account.id))
+        except ValueError as error:
+            problems.append(FileProblem(at.file, at.line, f"prompt: {error}"))
+            return ivr
+        return ivr.model_copy(update={"prompt": prompts[-1].name})
+
+    accounts = tuple(
+        _replaced(account, ivrs=tuple(stored(account, ivr) for ivr in account.ivrs))
+        for account in state.accounts
+    )
+    return _replaced(state, accounts=accounts), prompts, problems
+
+
+def _replaced(item: T, **values: object) -> T:
+    """A copy in which only keys that the file has are replaced: absent ones stay absent."""
+    said = {key: value for key, value in values.items() if key in item.model_fields_set}
+    return item.model_copy(update=said)
