@@ -34,6 +34,7 @@ from billing.tariff import Rate
 
 RATES_CACHED_MAX = 1_000  # 0.5 MB; more than the destinations of a busy hour
 _US = 1_000_000
+FOR_EVER_US = 2**62  # later than any time that is written
 
 _RESERVE = Prepared(
     "UPDATE balance SET reserved_micros = reserved_micros + :amount WHERE account = :account"
@@ -61,6 +62,7 @@ _SEE_HOLD = Prepared("UPDATE hold SET seen_us = :seen_us WHERE id = :id AND seen
 _TAKE_HOLD = Prepared("DELETE FROM hold WHERE id = :id RETURNING account, amount_micros")
 _OPEN_HOLDS = Prepared(
     "SELECT id, call_id, account, rate, records, answered_us, seen_us FROM hold"
+    " WHERE call_id NOT IN (SELECT call_id FROM hold WHERE seen_us >= :seen_before_us)"
     " ORDER BY call_id, id",
     locks=True,
 )
@@ -156,15 +158,17 @@ def settle(conn: Connection, settlement: Settlement) -> Settled:
     return Settled(settlement.call_id, tuple(settled), repeated=not changed)
 
 
-def close_open(conn: Connection) -> list[str]:
+def close_open(conn: Connection, seen_before_us: int = FOR_EVER_US) -> list[str]:
     """After a crash: settle every call that has a hold, at the time that it was last seen, or void
     it if it was not answered (rule 22). Returns the ids of the calls.
 
     To be run at start, when settlements that were spooled have been written and before the first
-    call: what it finds is what nobody will end any more.
+    call: what it finds then is what nobody will end any more. With ``seen_before_us`` it closes
+    only calls that have not been journaled since.
     """
     closed = []
-    rows = (_OpenHold(*row) for row in _OPEN_HOLDS.run(conn, {}).fetchall())
+    found = _OPEN_HOLDS.run(conn, {"seen_before_us": seen_before_us}).fetchall()
+    rows = (_OpenHold(*row) for row in found)
     for call_id, holds in groupby(rows, key=attrgetter("call_id")):
         settle(conn, _abandoned(call_id, list(holds)))
         closed.append(call_id)
