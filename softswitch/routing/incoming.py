@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from softswitch.ids import Extension
+from softswitch.ids import AccountId, Extension
 from softswitch.routing.caller_number import forwarded_number
 from softswitch.routing.inside import NOT_BUILT, not_built, ring_user
 from softswitch.routing.limits import account_full, blocked_in, blocked_out, number_full
@@ -32,19 +32,31 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Path:
+    """The numbers of ours that a call came through, and the accounts that have a record of it."""
+
+    numbers: tuple[str, ...] = ()
+    accounts: frozenset[AccountId] = frozenset()
+
+    def through(self, number: Number) -> Path:
+        """The path with one more number."""
+        return Path((*self.numbers, number.number), self.accounts | {number.account})
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """The call as one number's flow sees it. ``caller`` is E.164, or as the carrier sent it, ""
-    if withheld; ``passed`` the numbers of ours that it came through, this one last."""
+    if withheld; ``path`` ends with the number itself."""
 
     caller: str
     called: str
-    passed: tuple[str, ...]
+    path: Path
 
 
 def ring_number(
-    question: Question, number: Number, caller: str, passed: tuple[str, ...] = ()
+    question: Question, number: Number, caller: str, path: Path | None = None
 ) -> Incoming | Refuse:
-    """Follow the flow of a working number. ``passed``: the numbers that forwarded the call here."""
+    """Follow the flow of a working number. ``path``: the call's way here, if not from a trunk."""
     account = question.snapshot.accounts.get(number.account)
     if account is None:
         return question.refuse(404, "no_route", f"{number.number} belongs to no account")
@@ -56,9 +68,18 @@ def ring_number(
     )
     if refusal is not None:
         return refusal
-    steps = _steps(question, account, Call(caller, number.number, (*passed, number.number)))
-    first = next((step.extension for step in steps if isinstance(step, RingUser)), "")
+    call = Call(caller, number.number, (path or Path()).through(number))
+    steps = _steps(question, account, call)
+    first = _first_extension(account, steps)
     return Incoming(steps, Record(account.id, "in", caller, number.number, "", first))
+
+
+def _first_extension(account: Account, steps: tuple[Step, ...]) -> str:
+    """The account's user who is rung first; who answers is known later."""
+    for step in steps:
+        if isinstance(step, RingUser) and step.account == account.id:
+            return step.extension
+    return ""
 
 
 def toll_free_payment(question: Question, number: Number, caller: str) -> Payment | Refuse | None:
@@ -153,12 +174,15 @@ def _forward(
 def _forward_on_net(question: Question, number: Number, call: Call) -> list[Step] | Refuse:
     """A forward to another number of ours stays in the switch, is free (rule 10) and shows the
     original caller."""
-    if number.number in call.passed or len(call.passed) >= FORWARDS_MAX:
+    numbers = call.path.numbers
+    if number.number in numbers or len(numbers) >= FORWARDS_MAX:
         why = f"{number.number} would make the call go in circles"
         return question.refuse(482, "failed", why)
-    onward = ring_number(question, number, call.caller, call.passed)
+    onward = ring_number(question, number, call.caller, call.path)
     if isinstance(onward, Refuse):
         return onward
+    if number.account in call.path.accounts:
+        return list(onward.steps)
     return [_joined(step, onward.record) for step in onward.steps]
 
 

@@ -91,7 +91,7 @@ class DialTrunks:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer this and end. ``cause`` is the CDR's, ``reason`` is for the trace and Reason header."""
+    """Answer this and end. ``cause`` is the CDR's, ``reason`` for the trace and Reason header."""
 
     status: int
     cause: str

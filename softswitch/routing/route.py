@@ -12,7 +12,7 @@ from softswitch.ids import Extension
 from softswitch.routing.caller_number import caller_number, emergency_number
 from softswitch.routing.dialling import clean, from_carrier, to_e164
 from softswitch.routing.free import EMERGENCY, INTERNAL, ON_NET, free_rate
-from softswitch.routing.incoming import ring_number, toll_free_payment
+from softswitch.routing.incoming import Path, ring_number, toll_free_payment
 from softswitch.routing.inside import describe_extension, not_built, ring_user
 from softswitch.routing.limits import account_full, blocked_internal, blocked_out
 from softswitch.routing.model import Account, Number, RoutingSnapshot, User
@@ -65,7 +65,7 @@ def _from_phone(question: Question, caller: PhoneCaller, dialled: str, presented
 
 def _unknown(question: Question, account: Account, user: User, dialled: str) -> Plan:
     shown = dialled[:SHOWN_MAX]
-    why = f"{shown!r} is no extension of account {account.id} and no telephone number"
+    why = f"{shown!r} is no extension of account {account.id} and no number"
     refusal = question.refuse(404, "no_route", why)
     return _plan(question, refusal, _record("internal", account, user, user.extension, shown))
 
@@ -160,7 +160,7 @@ def _on_net(
     """To a number of ours without a trunk: zero for the caller (rule 10), "in" for the callee. A
     call to a number of the caller's own account is one internal record."""
     question.say(f"{number.number} is a number of ours: no trunk, no charge")
-    incoming = ring_number(question, number, caller)
+    incoming = ring_number(question, number, caller, Path(accounts=frozenset({account.id})))
     free = _free(account, ON_NET)
     if isinstance(incoming, Refuse):
         return _plan(question, incoming, record, number=number.number, free=free)
