@@ -272,12 +272,7 @@ class Request(Message):
         ``received`` when the sent-by host differs from ``host``, or when ``rport`` asks for it,
         which then gets ``port`` (RFC 3261 18.2.1, RFC 3581 4). Raises RemoteError.
         """
-        text = self.required("via")
-        if ";rport;" in text and "," not in text and '"' not in text and ";received" not in text:
-            stamp = f";rport={port};received={host};"
-            self.headers["via"][0] = text.replace(";rport;", stamp, 1)
-            return
-        top, *others = split_commas(text, "Via")
+        top, *others = split_commas(self.required("via"), "Via")
         via = parse_via(top)
         params = via.params.without("received")  # only we know
         if "rport" in params:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from sip.abnf import is_token, parse_number
+from sip.abnf import TOKEN, is_token, parse_number
 from sip.errors import RemoteError
 from sip.headers import CANONICAL, SINGLE, canonical_name, spelled
 from sip.message import Message, Request, Response
@@ -41,6 +41,10 @@ _METHODS = frozenset(
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
 # Without the white space before it: a pattern that began with it would take quadratic time.
 _FOLD = re.compile(r"\r\n[ \t]+")
+
+
+# A CSeq that may be sent back, though its number may be too large; never that of an ACK.
+_CSEQ_SHAPE = re.compile(rf"[0-9]{{1,64}}[ \t]+(?!ACK$){TOKEN}")
 
 
 def parse_message(data: bytes) -> Request | Response:
@@ -227,7 +231,9 @@ def _readable_headers(lines: list[str]) -> dict[str, list[str]]:
 def _can_be_answered(request: Request) -> bool:
     if not all(request.first(name) for name in _MANDATORY):
         return False
+    if _CSEQ_SHAPE.fullmatch(request.required("cseq")) is None:
+        return False
     try:
-        return request.via.branch is not None and not request.required("cseq").endswith("ACK")
+        return request.via.branch is not None
     except RemoteError:
         return False

@@ -371,7 +371,9 @@ def _is_old_hold(audio: list[str], session: list[str]) -> bool:
 
 def _is_kept(attribute_line: str, direction: str | None) -> bool:
     name = attribute_line[2:].partition(":")[0].strip()
-    return name not in _DROPPED and (direction is None or name not in DIRECTIONS)
+    if name in _DROPPED or name.startswith("ice-"):
+        return False
+    return direction is None or name not in DIRECTIONS
 
 
 def _moved(section: list[str], rtp_port: int, direction: str | None) -> list[str]:
