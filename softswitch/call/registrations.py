@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from twisted.logger import Logger
 
+from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
 from sip.stack import Stack
 from sip.transaction import ServerTransaction
+from sip.uri import parse_uri
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
 from softswitch.call.credit import RunsCallWork
+from softswitch.call.identify import Domains
 from softswitch.call.registrar import BindingRow, Registrar
 from softswitch.call.view import LiveCalls
-from softswitch.ids import AccountId
+from softswitch.ids import AccountId, Extension
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.bindings import read_bindings, write_bindings
 
 log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationView:
+    """A phone that is registered. ``source``: host:port that it registered from."""
+
+    account: AccountId
+    extension: Extension
+    login: str
+    contact: str
+    source: str
+    transport: str
+    expires_us: int
+    user_agent: str
 
 
 class Registrations:
@@ -33,6 +50,7 @@ class Registrations:
         stack: Stack,
         registrar: Registrar,
         authenticator: Authenticator,
+        domains: Domains,
         snapshots: SnapshotHolder,
         live: LiveCalls,
         database: RunsCallWork,
@@ -43,6 +61,7 @@ class Registrations:
         self._stack = stack
         self._registrar = registrar
         self._authenticator = authenticator
+        self._domains = domains
         self._snapshots = snapshots
         self._live = live
         self._database = database
@@ -56,6 +75,9 @@ class Registrations:
 
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """Answer a REGISTER."""
+        if not self._is_ours(request, flow):
+            self._stack.respond(tx, 404, now_s=now_s)  # RFC 3261 10.3 step 1
+            return
         logins = self._snapshots.current.logins
         outcome = self._authenticator.check(request, flow, logins, now_s=now_s, salt=self._salt())
         if isinstance(outcome, Authenticated):
@@ -69,6 +91,12 @@ class Registrations:
             self._stack.respond(tx, outcome.status, headers=outcome.headers, now_s=now_s)
         else:
             self._stack.respond(tx, outcome.status, outcome.reason, now_s=now_s)
+
+    def _is_ours(self, request: Request, flow: Flow) -> bool:
+        try:
+            return self._domains.accepts(parse_uri(request.uri).host, flow)
+        except RemoteError:
+            return False
 
     def tick(self) -> None:
         """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""
@@ -86,28 +114,21 @@ class Registrations:
                 lambda failure: log.warn("bindings not written: {error}", error=failure.value)
             )
 
-    def everything(self) -> list[dict[str, Any]]:
-        """All registrations in the form of ``show registrations``, times in UTC microseconds."""
+    def views(self, account: AccountId | None = None) -> list[RegistrationView]:
+        """Everything that is registered, or what one account has."""
         logins = self._snapshots.current.logins
         return [
-            {
-                "account": login.account if (login := logins.get(bound.login)) else None,
-                "extension": login.extension if login else None,
-                "login": bound.login,
-                "contact": bound.contact,
-                "source": str(bound.flow.remote),
-                "transport": bound.flow.transport,
-                "expires_us": bound.expires_us,
-                "user_agent": bound.user_agent,
-            }
+            RegistrationView(
+                account=login.account,
+                extension=login.extension,
+                login=bound.login,
+                contact=bound.contact,
+                source=str(bound.flow.remote),
+                transport=bound.flow.transport,
+                expires_us=bound.expires_us,
+                user_agent=bound.user_agent,
+            )
             for bound in self._registrar.everything(self._now_us())
+            if (login := logins.get(bound.login)) is not None
+            and (account is None or login.account == account)
         ]
-
-    def registered(self, account: AccountId) -> frozenset[str]:
-        """The extensions of an account that have a phone registered."""
-        logins = self._snapshots.current.logins
-        return frozenset(
-            login.extension
-            for bound in self._registrar.everything(self._now_us())
-            if (login := logins.get(bound.login)) is not None and login.account == account
-        )

@@ -1,0 +1,39 @@
+"""The SIP service as the calls see it: flows to peers, and addresses that peers can answer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sip.flow import Address, Flow
+from sip.service import SipService
+from sip.transport import Listener, Unreachable
+
+
+class Listening:
+    """What ``CallService`` needs of the SIP listeners."""
+
+    def __init__(self, service: SipService, listeners: Iterable[Listener]) -> None:
+        self._service = service
+        self._stream_ports = {
+            listener.transport: listener.address.port
+            for listener in listeners
+            if listener.transport != "udp"
+        }
+
+    def flush(self) -> None:
+        """Send what the stack has to send and arm its timer."""
+        self._service.flush()
+
+    def flow_to(self, remote: Address, transport: str) -> Flow | None:
+        """A flow towards an address, ``None`` when no listener has the transport."""
+        try:
+            return self._service.local_flow_to(remote, transport)
+        except Unreachable:
+            return None
+
+    def contact_address(self, flow: Flow) -> Address:
+        """Where a peer of this flow can send requests to. A stream that we opened has a port of its
+        own at our end, so the listener's stands in Contact and Via (RFC 3261 18.1.1)."""
+        if not flow.reliable:
+            return flow.local
+        return Address(flow.local.host, self._stream_ports.get(flow.transport, flow.local.port))

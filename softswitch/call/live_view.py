@@ -1,0 +1,63 @@
+"""What is going on right now, for the portal and the control socket; read on the reactor only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from softswitch.call.registrations import Registrations, RegistrationView
+from softswitch.call.view import CallView, LiveCalls
+from softswitch.clock import iso
+from softswitch.ids import AccountId
+
+
+class LiveView:
+    """Calls that are up and phones that are registered."""
+
+    def __init__(self, live: LiveCalls, registrations: Registrations) -> None:
+        self._live = live
+        self._registrations = registrations
+
+    def calls(self, account: str | None = None) -> list[CallView]:
+        """The calls of an account, or all."""
+        return self._live.calls(None if account is None else AccountId(account))
+
+    def registrations(self, account: str | None = None) -> list[RegistrationView]:
+        """The phones of an account, or all."""
+        return self._registrations.views(None if account is None else AccountId(account))
+
+    def subscribe(self, account: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back at every change of the account's calls or phones; returns the way to stop."""
+        return self._live.subscribe(AccountId(account), callback)
+
+    def call_rows(self) -> list[dict[str, Any]]:
+        """``show calls`` of the contract."""
+        return [
+            {
+                "call_id": view.call_id,
+                "account": view.account,
+                "direction": view.direction,
+                "from": view.caller,
+                "to": view.called,
+                "state": view.state,
+                "started_at": iso(view.started_us),
+                "answered_at": iso(view.answered_us),
+            }
+            for view in self.calls()
+        ]
+
+    def registration_rows(self) -> list[dict[str, Any]]:
+        """``show registrations`` of the contract."""
+        return [
+            {
+                "account": view.account,
+                "extension": view.extension,
+                "login": view.login,
+                "contact": view.contact,
+                "source": view.source,
+                "transport": view.transport,
+                "expires_at": iso(view.expires_us),
+                "user_agent": view.user_agent,
+            }
+            for view in self.registrations()
+        ]
