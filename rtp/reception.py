@@ -17,7 +17,7 @@ from rtp.packet import (
     RTCP_PAYLOAD_TYPES,
     STATIC_FORMATS,
 )
-from rtp.serial import SEQUENCE_MODULUS
+from rtp.serial import SEQUENCE_MODULUS, sequence_distance
 
 MAX_DROPOUT = 3000  # RFC 3550 A.1: a longer jump ahead is a restart, if a second packet confirms it
 MAX_MISORDER = 100  # RFC 3550 A.1: a packet that is later than this is part of a restart, too
@@ -98,7 +98,7 @@ class Reception:
         if ssrc == self.ssrc and 0 < ahead < MAX_DROPOUT:
             self._extended += ahead
             self._source_packets += 1
-        elif not self._irregular(sequence, ssrc, ahead):
+        elif not self._irregular(sequence, ssrc):
             return
         clock_hz = self._clock_hz
         if not clock_hz:
@@ -158,12 +158,13 @@ class Reception:
         self.payload_type = payload_type
         self.clock_hz = self._clock_hz
 
-    def _irregular(self, sequence: int, ssrc: int, ahead: int) -> bool:
+    def _irregular(self, sequence: int, ssrc: int) -> bool:
         """A.1's other branches. False: the packet's timing is not to be used."""
         if ssrc != self.ssrc:
             self._start_source(sequence, ssrc)
             return True
-        if ahead == 0 or ahead > SEQUENCE_MODULUS - MAX_MISORDER:
+        ahead = sequence_distance(sequence, self._extended & _SEQUENCE_MASK)
+        if -MAX_MISORDER < ahead <= 0:
             self._source_packets += 1  # a duplicate or a late one
             return False
         if sequence == self._bad_sequence:

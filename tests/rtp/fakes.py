@@ -1,0 +1,160 @@
+"""A plane without sockets: wires that note what was sent, and packets to feed it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from rtp.errors import CannotBind
+from rtp.leg import Leg
+from rtp.messages import (
+    Allocate,
+    Bridge,
+    Command,
+    Format,
+    LegSpec,
+    Notice,
+    SetRemote,
+)
+from rtp.packet import RtpPacket
+from rtp.plane import MediaPlane
+from rtp.ports import PortPool
+from rtp.wire import Address, Packet, PacketReceiver, Transmit, transmit_nowhere
+
+HOST = "192.0.2.1"
+PCMA = Format(8, "PCMA", 8000)
+PHONE_A: Address = ("198.51.100.1", 4000)
+PHONE_B: Address = ("198.51.100.2", 5000)
+STRANGER: Address = ("203.0.113.66", 6666)
+
+
+class FakeWire:
+    """A ``LegWire`` that keeps every packet with the address that it went to."""
+
+    def __init__(self, leg: Leg, on_close: Callable[[Leg], None]) -> None:
+        self.leg = leg
+        self.sent: list[tuple[bytes, Address]] = []
+        self.sent_rtcp: list[tuple[bytes, Address]] = []
+        self.heard: Address | None = None  # ``None``: everybody
+        self.closed = False
+        self._on_close = on_close
+
+    def aim(self, address: Address) -> Transmit:
+        self.heard = None
+        return lambda packet: self.sent.append((bytes(packet), address))
+
+    def latch(self, source: Address) -> Transmit:
+        self.heard = source
+        return lambda packet: self.sent.append((bytes(packet), source))
+
+    def silence(self) -> Transmit:
+        self.heard = None
+        return transmit_nowhere
+
+    def transmit_rtcp(self, packet: Packet, address: Address) -> None:
+        self.sent_rtcp.append((bytes(packet), address))
+
+    def close(self) -> None:
+        self.closed = True
+        self._on_close(self.leg)
+
+
+class FakeWires:
+    """Opens ``FakeWire``s; ports in ``taken`` are in use, hosts in ``foreign`` are not ours."""
+
+    def __init__(self) -> None:
+        self.open: dict[tuple[str, str], FakeWire] = {}
+        self.taken: set[int] = set()
+        self.foreign: set[str] = set()
+
+    def __call__(self, leg: Leg, receiver: PacketReceiver) -> FakeWire:
+        if leg.port in self.taken:
+            raise CannotBind(f"cannot bind {leg.bind_host}:{leg.port}: in use", in_use=True)
+        if leg.bind_host in self.foreign:
+            raise CannotBind(f"cannot bind {leg.bind_host}:{leg.port}: not ours", in_use=False)
+        wire = FakeWire(leg, self._closed)
+        self.open[leg.call, leg.name] = wire
+        return wire
+
+    def _closed(self, leg: Leg) -> None:
+        del self.open[leg.call, leg.name]
+
+
+class PlaneBench:
+    """A plane, its fake wires and a clock that tests move."""
+
+    def __init__(self, *, timeout_s: float = 60.0, ports: range = range(20000, 20200, 2)) -> None:
+        numbers = itertools.count(1000)
+        self.wires = FakeWires()
+        self.pool = PortPool(ports)
+        self.now_s = 100.0
+        self.plane = MediaPlane(
+            wires=self.wires,
+            ports=self.pool,
+            timeout_s=timeout_s,
+            random_u32=lambda: next(numbers),
+        )
+
+    def tell(self, *commands: Command) -> list[Notice]:
+        """Execute and return the notices that it led to."""
+        for command in commands:
+            self.plane.execute(command, self.now_s)
+        return self.plane.take_notices()
+
+    def advance(self, seconds: float) -> list[Notice]:
+        """Let time pass, waking the plane at each of its deadlines."""
+        until_s = self.now_s + seconds
+        while (deadline_s := self.plane.next_deadline_s()) is not None and deadline_s <= until_s:
+            self.now_s = max(self.now_s, deadline_s)
+            self.plane.expire(self.now_s)
+        self.now_s = until_s
+        return self.plane.take_notices()
+
+    def wire(self, leg: str, call: str = "call") -> FakeWire:
+        """The wire of an open leg."""
+        return self.wires.open[call, leg]
+
+    def rtp(self, leg: str, source: Address, packet: bytes, call: str = "call") -> None:
+        """A packet comes to a leg, unless the kernel of a connected socket would drop it."""
+        wire = self.wire(leg, call)
+        if wire.heard in (None, source):
+            view = memoryview(bytearray(packet))
+            self.plane.rtp_received(wire.leg, view, source, self.now_s)
+
+    def rtcp(self, leg: str, source: Address, packet: bytes, call: str = "call") -> None:
+        """An RTCP datagram comes to a leg."""
+        wire = self.wire(leg, call)
+        self.plane.rtcp_received(wire.leg, memoryview(packet), source, self.now_s)
+
+    def bridged_call(self, call: str = "call", *, expects_media: bool = False) -> None:
+        """Two legs "a" and "b", both with a remote address, bridged; nothing latched yet."""
+        self.tell(
+            Allocate(call, (LegSpec("a", HOST), LegSpec("b", HOST))),
+            remote("a", PHONE_A, call=call, expects_media=expects_media),
+            remote("b", PHONE_B, call=call, expects_media=expects_media),
+            Bridge(call, "a", "b"),
+        )
+
+
+def remote(leg: str, address: Address, *, call: str = "call", **changes: object) -> SetRemote:
+    """A ``SetRemote`` whose signalling comes from the media's host, unless changed."""
+    given: dict[str, object] = {
+        "signalling_host": address[0],
+        "formats": (PCMA,),
+        **changes,
+    }
+    return SetRemote(call, leg, address[0], address[1], **given)  # type: ignore[arg-type]
+
+
+def voice(sequence: int, *, ssrc: int = 0xA, payload_type: int = 8, marker: bool = False) -> bytes:
+    """A packet of 20 ms G.711 in a stream that began at sequence 0."""
+    return bytes(
+        RtpPacket(
+            payload_type=payload_type,
+            sequence=sequence & 0xFFFF,
+            timestamp=160 * sequence & 0xFFFFFFFF,
+            ssrc=ssrc,
+            payload=bytes((sequence & 0xFF,)) * 160,
+            marker=marker,
+        )
+    )

@@ -1,0 +1,95 @@
+"""Messages on their way to and from a worker."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtp.errors import MalformedMessage
+from rtp.framing import (
+    MESSAGE_OCTETS_MAX,
+    CommandReader,
+    decode_command,
+    decode_notice,
+    encode,
+    frame,
+)
+from rtp.messages import Command, Notice, Release, SetRemote
+
+commands: st.SearchStrategy[Command] = st.one_of(*map(st.from_type, get_args(Command)))
+notices: st.SearchStrategy[Notice] = st.one_of(
+    *(st.from_type(each) for each in get_args(Notice))
+).filter(lambda notice: "nan" not in repr(notice))
+
+
+@given(command=commands.filter(lambda each: "nan" not in repr(each)))
+def test_every_command_arrives_as_it_was(command: Command) -> None:
+    """Encoding and decoding give an equal value."""
+    assert decode_command(encode(command)) == command
+
+
+@given(notice=notices)
+def test_every_notice_arrives_as_it_was(notice: Notice) -> None:
+    """The same for what comes back."""
+    assert decode_notice(encode(notice)) == notice
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1), calls=st.lists(st.text(max_size=9), max_size=9)
+)
+def test_frames_survive_any_cut(sizes: list[int], calls: list[str]) -> None:
+    """A stream socket gives octets in any portions."""
+    stream = b"".join(frame(Release(call)) for call in calls)
+    reader = CommandReader()
+    arrived: list[Command] = []
+    while stream:
+        size = sizes[len(arrived) % len(sizes)]
+        arrived += reader.feed(stream[:size])
+        stream = stream[size:]
+    assert arrived == [Release(call) for call in calls]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\xff", "not JSON"),
+        (b"[]", "not an object"),
+        (b"{}", "no such message: None"),
+        (b'{"type":"Explode"}', "Explode"),
+        (b'{"type":"Released","call":"1","legs":[]}', "no such message: 'Released'"),
+        (b'{"type":"Release"}', "missing 1 required"),
+        (b'{"type":"Release","call":1}', "Release.call is not of type str"),
+        (b'{"type":"Release","call":"1","now":true}', "Release has no"),
+        (b'{"type":"Allocate","call":"1","legs":{}}', "Allocate.legs is not a list"),
+        (b'{"type":"Allocate","call":"1","legs":[1]}', r"Allocate.legs\[0\] is not an object"),
+    ],
+)
+def test_garbage_is_named(data: bytes, reason: str) -> None:
+    """What does not fit is said by name."""
+    with pytest.raises(MalformedMessage, match=reason):
+        decode_command(data)
+
+
+def test_true_is_no_number() -> None:
+    """Python's bool is an int; here it is not."""
+    value = json.loads(encode(SetRemote("1", "a", "192.0.2.1", 4000, "192.0.2.1")))
+    value["port"] = True
+    with pytest.raises(MalformedMessage, match=r"SetRemote.port is not of type int"):
+        decode_command(json.dumps(value).encode())
+
+
+@given(data=st.binary(max_size=60))
+def test_any_octets_are_a_message_or_malformed(data: bytes) -> None:
+    """No other exception."""
+    with pytest.raises(MalformedMessage):
+        decode_command(data)
+
+
+def test_a_frame_beyond_the_limit_is_garbage() -> None:
+    """Its length alone is enough to refuse it."""
+    with pytest.raises(MalformedMessage, match="more than a message has"):
+        list(CommandReader().feed((MESSAGE_OCTETS_MAX + 1).to_bytes(4, "big")))
