@@ -1,0 +1,1 @@
+"""The programs that the switch is measured beside, started with settings of our own."""
