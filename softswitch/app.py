@@ -1,0 +1,379 @@
+"""Assembly: the one module that sees everything, builds it and starts and stops it in order.
+
+Start: store, what a crash left over, snapshot, bindings, media, SIP, portal, control socket; then
+``softswitch ready``. Stop is the other way round, after the calls have had ``sip.drain_s``.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from billing.work import close_open
+from rtp.service import MediaService, resolve_workers
+from sip.digest import Nonces
+from sip.flow import Address
+from sip.service import SipService
+from sip.stack import Limits, Stack
+from sip.transport import Listener, ListenFailed, reason_text
+from softswitch.call.admission import Admission, CallRate
+from softswitch.call.authentication import Authenticator
+from softswitch.call.hosts import TrunkHosts
+from softswitch.call.identify import Domains
+from softswitch.call.legs import ALLOW
+from softswitch.call.listening import Listening
+from softswitch.call.live_view import LiveView
+from softswitch.call.registrar import Registrar
+from softswitch.call.registrations import Registrations
+from softswitch.call.service import CallService, CallSettings
+from softswitch.call.view import LiveCalls
+from softswitch.clock import monotonic_s, utc_us
+from softswitch.commands import Commands
+from softswitch.config import Config, ConfigError, find, load
+from softswitch.options import SwitchOptions
+from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
+from softswitch.secrets import SecretsError, Vault, load_vault
+from softswitch.snapshot import SnapshotHolder
+from softswitch.store.connect import StoreError
+from softswitch.store.database import Database
+from softswitch.store.migrate import migrate
+from softswitch.store.spool import SettlementWriter, Spool
+from web.app import Portal
+from web.deps import DemoLogin, PortalDeps
+from web.work import ProcessPool
+
+log = Logger()
+
+__all__ = ["Options", "Switch", "makeService"]
+
+READY = "softswitch ready"
+SERVER_NAME = "softswitch"
+RELOAD_INTERVAL_S = 60.0  # another process may have written the store
+REPLAY_INTERVAL_S = 5.0  # settlements that were spooled while the store was away
+DEMO_LOGINS_MAX = 6
+# Young objects die with their message; the old ones (the snapshot) are frozen after start.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+
+class StartError(Exception):
+    """The switch cannot start; one line that says why."""
+
+
+def makeService(options: SwitchOptions) -> Service:
+    """What ``twistd softswitch`` runs. A configuration that is refused ends the process with every
+    problem on standard error, one a line."""
+    from twisted.internet import reactor
+
+    path = options["config"]
+    try:
+        config = load(find(Path(path) if path else None))
+    except ConfigError as error:
+        sys.exit("\n".join(map(str, error.problems)))
+    return Switch(config, reactor, demo=bool(options["demo"]))
+
+
+class Switch(Service):
+    """The whole product as one service."""
+
+    name = SERVER_NAME
+
+    def __init__(self, config: Config, reactor: Any, *, demo: bool = False) -> None:
+        # Any: the reactor is every interface of it at once.
+        self._config = config
+        self._reactor = reactor
+        self._demo = demo
+        self._stops: list[Callable[[], Awaitable[object]]] = []
+
+    def startService(self) -> None:
+        """Start when the reactor runs; if that fails the process ends with exit code 1."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._reactor.callWhenRunning(self._begin)
+
+    def stopService(self) -> Deferred[None]:
+        """Stop everything in the reverse order of its start."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._end())
+
+    def _begin(self) -> None:
+        started = Deferred.fromCoroutine(self._start())
+        started.addErrback(self._fail)
+
+    def _fail(self, failure: Any) -> None:
+        error = failure.check(StartError, StoreError, ListenFailed, SecretsError)
+        if error is None:
+            log.failure("start failed", failure)
+        line = failure.getErrorMessage() if error else f"start failed: {failure.value!r}"
+        _say(line, 2)
+        # twistd knows no exit code but 0 once the reactor ran.
+        self._reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        self._reactor.stop()
+
+    async def _end(self) -> None:
+        while self._stops:
+            stop = self._stops.pop()
+            try:
+                await stop()
+            except Exception:
+                log.failure("stopping failed")
+
+    async def _start(self) -> None:
+        config, reactor = self._config, self._reactor
+        config.store.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        vault = load_vault(config.store.state_dir)
+        database = await self._open_store()
+        settlements = await self._settle_left_over(database)
+        snapshots = SnapshotHolder()
+        commands = Commands(database, snapshots, vault, config.sip.domain)
+        await commands.reload()
+        live = LiveCalls()
+        media = self._make_media()
+        calls, registrations, sip, hosts = self._make_calls(
+            database, settlements, snapshots, live, media
+        )
+        media.on_notice = calls.media_notice
+        await registrations.load()
+        await hosts.refresh(snapshots.current.trunks, reactor)
+        self._run(media)
+        self._run(sip)
+        self._run(calls)
+        view = LiveView(live, registrations)
+        self._open_portal(database, commands, view, snapshots, vault)
+        await self._open_control(database, commands, view, snapshots)
+        self._every(REPLAY_INTERVAL_S, settlements.replay)
+        self._every(RELOAD_INTERVAL_S, lambda: _reload(commands, hosts, snapshots, reactor))
+        _settle_memory()
+        _say(READY, 1)
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    async def _open_store(self) -> Database:
+        database = Database(self._config.store.url, call_from_thread=self._reactor.callFromThread)
+        database.connect()
+        self._stops.append(_as_awaitable(database.stop))
+        migrate(database.engine)
+        return database
+
+    async def _settle_left_over(self, database: Database) -> SettlementWriter:
+        """What the last run could not write, then what it did not end (billing rule 22)."""
+        call_from_thread = self._reactor.callFromThread
+        spool = Spool(self._config.store.state_dir)
+        settlements = SettlementWriter(database, spool, call_from_thread=call_from_thread)
+        # After the database: what it did not take is still spooled.
+        self._stops.insert(0, _as_awaitable(settlements.stop))
+        await settlements.replay()
+        for call_id in await database.run_call(close_open):
+            log.warn("call {call_id} was cut off by a crash: closed and settled", call_id=call_id)
+        return settlements
+
+    def _make_media(self) -> MediaService:
+        media = self._config.media
+        workers = resolve_workers(media.workers, os.cpu_count() or 1)
+        try:
+            return MediaService(
+                self._reactor,
+                workers=workers,
+                ports=str(media.ports),
+                timeout_s=float(media.timeout_s),
+            )
+        except ValueError as error:
+            raise StartError(f"media.ports: {error}") from error
+
+    def _make_calls(
+        self,
+        database: Database,
+        settlements: SettlementWriter,
+        snapshots: SnapshotHolder,
+        live: LiveCalls,
+        media: MediaService,
+    ) -> tuple[CallService, Registrations, SipService, TrunkHosts]:
+        config = self._config.sip
+        stack = Stack(
+            token=lambda: secrets.token_hex(8),
+            server_name=SERVER_NAME,
+            allow=ALLOW,
+            limits=Limits(),
+        )
+        registrar = Registrar()
+        authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
+        addresses = [listener.host for listener in (*config.udp, *config.tcp)]
+        domains = Domains(
+            config.domain, config.static_domain, [*addresses, config.advertised_address]
+        )
+        registrations = Registrations(
+            stack,
+            registrar,
+            authenticator,
+            domains,
+            snapshots,
+            live,
+            database,
+            now_us=utc_us,
+            salt=_salt,
+        )
+        admission = Admission(
+            authenticator,
+            domains,
+            registrar,
+            live,
+            CallRate(self._config.limits.calls_per_second),
+            salt=_salt,
+        )
+        listeners = _listeners(self._config)
+        sip = SipService(
+            stack,
+            listeners,
+            reactor=self._reactor,
+            clock=monotonic_s,
+            on_event=lambda event, now_s: calls.sip_event(event, now_s),
+        )
+        hosts = TrunkHosts()
+        calls = CallService(
+            reactor=self._reactor,
+            stack=stack,
+            sip=Listening(sip, listeners),
+            media=media,
+            database=database,
+            settlements=settlements,
+            snapshots=snapshots,
+            registrar=registrar,
+            registrations=registrations,
+            admission=admission,
+            live=live,
+            settings=CallSettings(
+                domain=config.domain,
+                advertised=config.advertised_address,
+                call_max_s=float(self._config.limits.call_max_s),
+                drain_s=float(config.drain_s),
+                hosts=hosts,
+            ),
+            now_s=monotonic_s,
+            now_us=utc_us,
+        )
+        return calls, registrations, sip, hosts
+
+    def _open_portal(
+        self,
+        database: Database,
+        commands: Commands,
+        view: LiveView,
+        snapshots: SnapshotHolder,
+        vault: Vault,
+    ) -> None:
+        pool = ProcessPool(self._reactor)
+        self._stops.append(_as_awaitable(pool.stop))
+        logins = _demo_logins(snapshots) if self._demo else ()
+        portal = Portal(
+            PortalDeps(
+                database=database,
+                commands=commands,
+                live=view,
+                snapshots=snapshots,
+                vault=vault,
+                work=pool,
+                reactor=self._reactor,
+                public_url=self._config.web.public_url,
+                sip_domain=self._config.sip.domain,
+                static_domain=self._config.sip.static_domain,
+                demo_logins=logins,
+            )
+        )
+        for listen in self._config.web.listen:
+            try:
+                port = self._reactor.listenTCP(listen.port, portal.site(), interface=listen.host)
+            except CannotListenError as error:
+                reason = reason_text(error.socketError)
+                raise StartError(f"cannot listen on web {listen}: {reason}") from error
+            self._stops.append(_as_awaitable(port.stopListening))
+        self._stops.append(_as_awaitable(portal.stop))
+        for login in logins:
+            _say(f"{self._config.web.public_url}/demo/{login.key}  {login.label}", 1)
+
+    async def _open_control(
+        self, database: Database, commands: Commands, view: LiveView, snapshots: SnapshotHolder
+    ) -> None:
+        return
+
+    # --- order ------------------------------------------------------------------------------------
+
+    def _run(self, part: Any) -> None:
+        """Start a service of ours and remember to stop it."""
+        part.startService()
+        self._stops.append(lambda: maybeDeferred(part.stopService))
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+        loop = LoopingCall(lambda: Deferred.fromCoroutine(_logged(work)))
+        loop.clock = self._reactor
+        loop.start(seconds, now=False)
+        self._stops.append(_as_awaitable(loop.stop))
+
+
+async def _logged(work: Callable[[], Awaitable[object]]) -> None:
+    """Periodic work whose failure is told and which goes on."""
+    try:
+        await work()
+    except Exception as error:
+        log.warn("periodic work failed: {error}", error=error)
+
+
+async def _reload(
+    commands: Commands, hosts: TrunkHosts, snapshots: SnapshotHolder, reactor: Any
+) -> None:
+    await commands.reload()
+    await hosts.refresh(snapshots.current.trunks, reactor)
+
+
+def _listeners(config: Config) -> Sequence[Listener]:
+    return [
+        Listener(transport, Address(listen.host, listen.port))
+        for transport, endpoints in (("udp", config.sip.udp), ("tcp", config.sip.tcp))
+        for listen in endpoints
+    ]
+
+
+def _demo_logins(snapshots: SnapshotHolder) -> tuple[DemoLogin, ...]:
+    accounts = snapshots.current.accounts.values()
+    return tuple(
+        DemoLogin(
+            key=secrets.token_urlsafe(16),
+            label=f"sign in as {account.users[account.administrator].name}",
+            account=account.id,
+            extension=account.administrator,
+        )
+        for account in list(accounts)[:DEMO_LOGINS_MAX]
+        if account.administrator in account.users
+    )
+
+
+def _salt() -> str:
+    return secrets.token_hex(8)
+
+
+def _say(line: str, descriptor: int) -> None:
+    """To the real standard output or error: twistd has put its log in place of Python's."""
+    try:
+        os.write(descriptor, line.encode() + b"\n")
+    except OSError:
+        log.info("{line}", line=line)
+
+
+def _settle_memory() -> None:
+    """What stands now stays: keep the collector from walking it (it would stop the reactor for
+    100 ms with 20,000 users)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _as_awaitable(stop: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    return lambda: maybeDeferred(stop)  # type: ignore[arg-type]
