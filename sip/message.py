@@ -332,11 +332,12 @@ class Response(Message):
 
         Via (all, as the transport stamped them), From, To, Call-ID and CSeq are copied;
         ``to_tag`` is added unless To has a tag already or the answer is 100. Record-Route goes
-        back in what may make a dialog, Timestamp in 100.
+        back in what may make a dialog, Timestamp in 100. The five fields must be there, as
+        ``parse_message`` and ``salvage`` see to; what they say may be malformed.
         """
         asked = request.headers
         table = {name: asked[name] for name in ("via", "from", "to", "call-id", "cseq")}
-        if to_tag is not None and status != 100 and request.to_tag is None:
+        if to_tag is not None and status != 100 and _lacks_tag(request):
             table["to"] = [f"{asked['to'][0]};tag={to_tag}"]
         if "record-route" in asked and request.method in _DIALOG_METHODS and 100 < status < 300:
             table["record-route"] = asked["record-route"]
@@ -354,6 +355,14 @@ class Response(Message):
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"
+
+
+def _lacks_tag(request: Request) -> bool:
+    """Whether To is to get a tag. A To that cannot be read goes back as it came, with a 400."""
+    try:
+        return request.to_tag is None
+    except RemoteError:
+        return False
 
 
 def header_table(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from sip.errors import RemoteError
 
 KEY = b"0123456789abcdef"
 SALT = b"salt"
-readable = st.text(st.characters(exclude_categories=("C",)), max_size=20)
+readable = st.text(st.characters(exclude_categories=["C"]), max_size=20)
 
 
 def answered(algorithm: str = "MD5", **changes: str) -> str:

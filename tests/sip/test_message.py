@@ -175,6 +175,13 @@ def test_a_to_tag_that_is_there_stays() -> None:
     assert Response.answering(request, 200, to_tag="new").to_tag == "old"
 
 
+def test_malformed_to_goes_back_as_it_came() -> None:
+    """The 400 that says so must not fail for the same reason."""
+    request = invite(("To", '"Mr. J. User <sip:j.user@example.com>;x="'))
+    answer = Response.answering(request, 400, to_tag="t")
+    assert answer.all("to") == request.all("to")
+
+
 def test_failure_has_no_record_route() -> None:
     """Only what may make a dialog needs the route set."""
     answer = Response.answering(invite(), 486, "Occupied", to_tag="t")

@@ -126,6 +126,13 @@ def test_body_is_cut_to_content_length() -> None:
     assert parse_message(INVITE + b"more").body == SDP
 
 
+def test_version_in_any_case_and_length_with_zeros_are_read() -> None:
+    """RFC 3261 7.1 compares the version without case; 0240 is 240."""
+    data = broken(b" SIP/2.0\r\n", b" sip/2.0\r\n").replace(b"Length: ", b"Length: 0")
+    assert parse_message(data).body == SDP
+    assert parse_message(data).to_bytes() == INVITE
+
+
 def test_without_content_length_the_datagram_is_the_body() -> None:
     """RFC 3261 18.3."""
     data = broken(b"Content-Length: %d\r\n" % len(SDP), b"")

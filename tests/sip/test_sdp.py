@@ -224,6 +224,12 @@ def test_the_first_live_audio_is_the_one() -> None:
     ]
 
 
+def test_too_many_sections_are_not_sent_on() -> None:
+    """The same limit as for reading."""
+    with pytest.raises(RemoteError, match="at most"):
+        sent_on(SDP + b"m=audio 0 RTP/AVP 0\r\n" * sdp.MEDIA_MAX)
+
+
 @pytest.mark.parametrize(
     "body", [b"v=0\r\nm=video 4 RTP/AVP 0\r\n", b"v=0\r\nm=audio 0 RTP/AVP 0\r\n"]
 )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sip.errors import RemoteError
-from sip.uri import URI_CHARS_MAX, SipUri, parse_uri, same_uri
+from sip.uri import URI_CHARS_MAX, URI_HEADERS_MAX, URI_PARAMS_MAX, SipUri, parse_uri, same_uri
 from tests.sip.samples import sip_uris
 
 
@@ -80,6 +80,7 @@ def test_tel_uri_gives_its_digits() -> None:
     assert (uri.scheme, uri.user, uri.host) == ("tel", "+12015550123", "")
     assert uri.params["phone-context"] == "example.com"
     assert str(uri) == "tel:+12015550123;phone-context=example.com"
+    assert parse_uri("TEL:112").user == "112"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,9 @@ def test_tel_uri_gives_its_digits() -> None:
         ("sip:a@host;lr;lr", 400),
         ("sip:a@host;;lr", 400),
         ("sip:a@host?x", 400),
+        ("sip:a@host" + ";p" * (URI_PARAMS_MAX + 1), 400),
+        ("sip:a@host?x=y" + "&x=y" * URI_HEADERS_MAX, 400),
+        ("sip:a@host,x", 400),
         ("sip:a@host>", 400),
         ("tel:hello", 400),
         ("no colon", 400),
