@@ -1,7 +1,7 @@
 """What `make run` does once the environment stands: a switch with demo data in the foreground.
 
 The first start makes ``var/`` (configuration, store, keys) and applies ``demo/state.yaml``; later
-starts keep what is there. The service's log is ``var/softswitch.log``; what it says on standard
+starts keep what is there. The service logs to ``var/softswitch.log``; what it says on standard
 error, such as a port that is taken, comes through to the terminal.
 """
 
@@ -66,10 +66,12 @@ def run(*command: str, quiet: bool = False) -> None:
         raise RunError(f"{Path(command[0]).name} {command[-1]} failed, see above")
 
 
-def banner(config: Config, state: dict[str, Any]) -> str:
-    """What a person needs to begin: the portal, the sign-ins, two phones."""
+def banner(config: Config, state: dict[str, Any], one_click: list[str]) -> str:
+    """What a person needs to begin: the portal, the sign-ins, two phones. ``one_click`` are the
+    links that the service has printed, good until it ends."""
     server = config.sip.udp[0]
     lines = ["", f"The portal  {config.web.public_url}/"]
+    lines += [f"  one click {link}" for link in one_click]
     for account in state["accounts"]:
         administrator = account["administrator"]
         lines.append(f"  sign in   {administrator['email']}   {administrator['password']}")
@@ -90,19 +92,22 @@ def phones(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 def serve() -> int:
     """Run the service until it ends; its exit code."""
-    command = [str(BIN / "twistd"), "-n", "--pidfile=", "softswitch", "--config", str(CONFIG)]
-    with LOG.open("a") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        # Ctrl-C reaches the service by itself: it is in the same foreground group.
-        signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        assert process.stdout is not None
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            if line.strip().endswith(READY):
-                print(banner(load(CONFIG), yaml.safe_load(DEMO.read_text())), flush=True)
-        return process.wait()
+    command = [
+        *(str(BIN / "twistd"), "-n", "--pidfile=", f"--logfile={LOG}"),
+        *("softswitch", "--demo", "--config", str(CONFIG)),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    # Ctrl-C reaches the service by itself: it is in the same foreground group.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    assert process.stdout is not None
+    one_click = []
+    for line in process.stdout:
+        if line.strip() != READY:
+            one_click.append(line.strip())
+            continue
+        print(banner(load(CONFIG), yaml.safe_load(DEMO.read_text()), one_click), flush=True)
+    return process.wait()
 
 
 def main() -> int:
