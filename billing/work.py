@@ -85,7 +85,8 @@ def hold(conn: Connection, request: HoldRequest) -> HoldGranted | CreditRefused:
     wanted = (request.first_micros, request.slice_micros)
     amount_micros = _reserve(conn, request.account, currency, *wanted)
     if amount_micros is None:
-        return _refusal(conn, request.id, request.account, currency)
+        refused = _refusal(conn, request.id, request.account, currency)
+        return _held(conn, request.id) or refused
     inserted = _INSERT_HOLD.run(
         conn,
         {
@@ -101,7 +102,9 @@ def hold(conn: Connection, request: HoldRequest) -> HoldGranted | CreditRefused:
     if inserted.rowcount == 1:
         return HoldGranted(request.id, amount_micros)
     _RELEASE.run(conn, {"account": request.account, "amount": amount_micros})
-    return HoldGranted(request.id, _SELECT_HOLD.run(conn, {"id": request.id}).fetchone()[1])
+    held = _held(conn, request.id)
+    assert held is not None, "its row was in the way"
+    return held
 
 
 def extend(
@@ -237,6 +240,11 @@ def _reserve(
     part_micros = min(want_micros, held.available_micros)
     part = {"account": account, "currency": currency, "amount": part_micros}
     return part_micros if _RESERVE.run(conn, part).fetchone() is not None else None
+
+
+def _held(conn: Connection, hold_id: str) -> HoldGranted | None:
+    row = _SELECT_HOLD.run(conn, {"id": hold_id}).fetchone()
+    return None if row is None else HoldGranted(hold_id, row[1])
 
 
 def _refusal(conn: Connection, hold_id: str, account: str, currency: str) -> CreditRefused:

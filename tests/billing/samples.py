@@ -125,13 +125,20 @@ def make_settlement(
 
 def make_accounts(engine: Engine, micros: int, other_micros: int = 1_000_000_000) -> None:
     """The two accounts, with so much money each."""
-    with Session(engine) as session, session.begin():
+    with engine.begin() as connection:
+        add_accounts(connection, micros, other_micros)
+
+
+def add_accounts(connection: Connection, micros: int, other_micros: int = 1_000_000_000) -> None:
+    """``make_accounts`` within a transaction of the test's."""
+    with Session(connection, join_transaction_mode="create_savepoint") as session:
         for account in (ACCOUNT, OTHER):
             make_account(session, account)
-        if micros:
-            top_up(session.connection(), micros)
-        if other_micros:
-            top_up(session.connection(), other_micros, OTHER, "other")
+        session.commit()
+    if micros:
+        top_up(connection, micros)
+    if other_micros:
+        top_up(connection, other_micros, OTHER, "other")
 
 
 @dataclass(frozen=True)
