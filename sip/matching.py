@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 ClientKey = tuple[str, str]  # branch, method of CSeq
 ServerKey = tuple[str, ...]  # branch, sent-by, method; or the seven parts of RFC 2543
-MergeKey = tuple[str, str, str]  # From tag, Call-ID, CSeq
-AckKey = tuple[str, str, str, int]  # Call-ID, From tag, To tag, CSeq number
+MergeKey = tuple[str, str]  # Call-ID, CSeq
+AckKey = tuple[str, str, int]  # Call-ID, To tag, CSeq number
 
 MAGIC_COOKIE = "z9hg4bk"
 """How a branch begins that is unique by itself (8.1.1.7), in lower case."""
@@ -78,15 +78,26 @@ def sent_by(request: Request) -> str:
 
 
 def merge_key(request: Request) -> MergeKey | None:
-    """What two requests share that came by different paths (8.2.2.2); ``None`` inside a dialog."""
+    """What two requests share that came by different paths; ``None`` inside a dialog (8.2.2.2).
+
+    The From tag, which they share too, is left to ``is_merged``, that is, to the rare hit.
+    """
     if request.to_tag is not None:
         return None
-    return (request.from_tag or "", request.required("call-id"), request.required("cseq"))
+    return (request.required("call-id"), request.required("cseq"))
 
 
-def ack_key(ack: Request) -> AckKey:
-    """The key of the dialog and INVITE that an ACK for a 2xx belongs to (13.3.1.4)."""
-    return (ack.call_id, ack.from_tag or "", ack.to_tag or "", ack.cseq.number)
+def is_merged(first: Request, second: Request) -> bool:
+    """Whether two requests with equal merge keys are one request that took two paths (8.2.2.2)."""
+    return first.from_tag == second.from_tag
+
+
+def ack_key(message: Request, to_tag: str) -> AckKey:
+    """The key by which the ACK for a 2xx finds its INVITE (13.3.1.4).
+
+    Our tag in a dialog is unique, so the peer's need not be compared.
+    """
+    return (message.required("call-id"), to_tag, message.cseq.number)
 
 
 def stamp_source(request: Request, flow: Flow) -> None:

@@ -16,13 +16,14 @@ from sip.matching import (
     ServerKey,
     ack_key,
     is_2543,
+    is_merged,
     merge_key,
     reply_flow,
     server_key,
     stamp_source,
 )
 from sip.message import Request, Response
-from sip.stateless import stateless_answer
+from sip.stateless import stateless_answer, trying
 from sip.steps import Steps
 from sip.transaction import Headers, ServerTransaction
 
@@ -128,8 +129,9 @@ class ServerTransactions(Steps[ServerTransaction]):
         if cause is not Input.R1XX:
             tx.final_status = status
         self.step(tx, cause, now_s)
-        if cause is Input.R2XX and tx.request.method == "INVITE":
-            self._by_ack[self._ack_key(tx)] = tx
+        if tx.state is State.ACCEPTED:
+            tx.ack_key = ack_key(tx.request, tx.to_tag)
+            self._by_ack[tx.ack_key] = tx
 
     def refuse(self, request: Request, flow: Flow, refusal: Refusal) -> None:
         """Answer without a transaction (8.2.7), so that what we refuse costs no memory."""
@@ -147,7 +149,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         merge = None
         if refusal is None:
             merge = merge_key(request)
-            refusal = self._merged(merge) or self._overload(flow)
+            refusal = self._merged(merge, request) or self._overload(flow)
         if refusal is not None:
             self.refuse(request, flow, refusal)
             return
@@ -155,13 +157,14 @@ class ServerTransactions(Steps[ServerTransaction]):
         tx.to_tag = request.to_tag or self._token()
         self._keep(tx, merge)
         if request.method == "INVITE":
-            tx.data = bytes(Response.answering(request, 100, to_tag=None))
+            tx.data = trying(request)
         self.step(tx, Input.START, now_s)
         self._effects.events.append(RequestReceived(tx, request, flow))
 
-    def _merged(self, merge: MergeKey | None) -> Refusal | None:
-        """The same request over another path, while the first is being answered (8.2.2.2)."""
-        return Refusal(482) if merge is not None and merge in self._by_merge else None
+    def _merged(self, merge: MergeKey | None, request: Request) -> Refusal | None:
+        """The same request over another path, while the first is remembered (8.2.2.2)."""
+        first = None if merge is None else self._by_merge.get(merge)
+        return None if first is None or not is_merged(first.request, request) else Refusal(482)
 
     def _overload(self, flow: Flow) -> Refusal | None:
         limits, host = self._limits, flow.remote.host
@@ -178,7 +181,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         key = server_key(ack, "INVITE")
         tx = self._by_key.get(key)
         if tx is None or (is_2543(key) and ack.to_tag != tx.to_tag):
-            tx = self._by_ack.get(ack_key(ack))
+            tx = self._by_ack.get(ack_key(ack, ack.to_tag or ""))
         if tx is None:
             self._effects.counters.acks_unmatched += 1
             return
@@ -212,21 +215,16 @@ class ServerTransactions(Steps[ServerTransaction]):
     def _destroy(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:
         self.stop_timers(tx)
         del self._by_key[tx.key]
-        if tx.merge_key is not None:
+        if tx.merge_key is not None and self._by_merge.get(tx.merge_key) is tx:
             del self._by_merge[tx.merge_key]
-        if tx.final_status < 300 and tx.request.method == "INVITE":
-            self._by_ack.pop(self._ack_key(tx), None)
+        if tx.ack_key is not None:
+            self._by_ack.pop(tx.ack_key, None)
         host = tx.flow.remote.host
         left = self._per_source[host] - 1
         if left:
             self._per_source[host] = left
         else:
             del self._per_source[host]
-
-    @staticmethod
-    def _ack_key(tx: ServerTransaction) -> AckKey:
-        asked = tx.request
-        return (asked.call_id, asked.from_tag or "", tx.to_tag, asked.cseq.number)
 
     def _own_headers(self, tx: ServerTransaction, status: int) -> Headers:
         """A 2xx to INVITE or OPTIONS says what we can do (13.3.1.4, 11.2)."""

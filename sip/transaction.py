@@ -15,7 +15,7 @@ from sip.machines import (
 
 if TYPE_CHECKING:
     from sip.flow import Flow
-    from sip.matching import ClientKey, MergeKey, ServerKey
+    from sip.matching import AckKey, ClientKey, MergeKey, ServerKey
     from sip.message import Request
 
 Headers = tuple[tuple[str, str], ...]
@@ -75,6 +75,7 @@ class ServerTransaction:
     """
 
     __slots__ = (
+        "ack_key",
         "acked",
         "cancelled",
         "data",
@@ -97,6 +98,7 @@ class ServerTransaction:
         invite = request.method == "INVITE"
         self.key = key
         self.merge_key: MergeKey | None = None
+        self.ack_key: AckKey | None = None  # once a 2xx to INVITE is sent
         self.request = request
         self.flow = flow
         self.reply_flow = reply_flow  # where answers go (RFC 3261 18.2.2, RFC 3581)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sip.abnf import (
     HOST,
@@ -144,6 +145,8 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+# Nearly every message says "1 INVITE", "2 BYE" and the like, and is asked for it several times.
+@lru_cache(maxsize=1024)
 def parse_cseq(text: str) -> CSeq:
     """Read a CSeq value. Raises RemoteError."""
     match = _CSEQ.fullmatch(text)

@@ -16,7 +16,7 @@ BOB = Address("192.0.2.2", 5060)
 _call_numbers = count(1)
 
 
-def request(method: str, *headers: tuple[str, str], body: bytes = b"", **changes: str) -> Request:
+def request(method: str, *headers: tuple[str, str], **changes: str) -> Request:
     """A request from Alice to Bob outside dialogs; ``changes`` replace single headers."""
     number = next(_call_numbers)
     fields = {
@@ -27,7 +27,7 @@ def request(method: str, *headers: tuple[str, str], body: bytes = b"", **changes
         "Contact": "<sip:alice@192.0.2.1:5060>",
     }
     fields |= {name.replace("_", "-"): value for name, value in changes.items()}
-    return Request.build(method, "sip:bob@192.0.2.2", [*fields.items(), *headers], body)
+    return Request.build(method, "sip:bob@192.0.2.2", [*fields.items(), *headers])
 
 
 def wire_bytes(

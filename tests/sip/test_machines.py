@@ -157,7 +157,8 @@ def walks(table: Table, start: State) -> st.SearchStrategy[list[tuple[State, Inp
 
     @st.composite
     def walk(draw: st.DrawFn) -> list[tuple[State, Input]]:
-        state, passed = start, []
+        state = start
+        passed: list[tuple[State, Input]] = []
         for _ in range(draw(st.integers(1, 40))):
             inputs = [cause for at, cause in table if at is state and cause is not Input.START]
             if not inputs:
