@@ -56,12 +56,7 @@ def parse_message(data: bytes) -> Request | Response:
     if len(data) > MESSAGE_BYTES_MAX:
         raise RemoteError(f"{len(data)} bytes, at most {MESSAGE_BYTES_MAX}", 513)
     head, body = split_head(data)
-    lines, charset = _head_lines(head)
-    if len(lines) > HEADERS_MAX:
-        raise RemoteError(f"{len(lines)} header lines, at most {HEADERS_MAX}", 513)
-    message = _parse_start_line(lines[0])
-    message.charset = charset
-    message.headers = _parse_headers(lines)
+    message = _parse_head(head)
     _check_mandatory(message)
     message.body = _cut_body(message, body)
     return message
@@ -80,23 +75,46 @@ def split_head(data: bytes) -> tuple[bytes, bytes]:
     return head, body
 
 
-def _head_lines(head: bytes) -> tuple[list[str], str]:
-    """The unfolded lines of a head as text, and the charset that they were in."""
+def _parse_head(head: bytes) -> Request | Response:
+    """Start line and header table, without any check of values.
+
+    Folded lines are rare and a line that begins with white space is an error to ``_parse_lines``,
+    so only then it is looked whether unfolding helps: the search costs a tenth of all parsing.
+    """
     if len(head) > LINE_BYTES_MAX:
         _check_lengths(head)
+    text, charset = _decoded(head)
+    try:
+        message = _parse_lines(text)
+    except RemoteError:
+        unfolded = _FOLD.sub(" ", text)
+        if unfolded == text:
+            raise
+        message = _parse_lines(unfolded)
+    message.charset = charset
+    return message
+
+
+def _decoded(head: bytes) -> tuple[str, str]:
+    """The text of a head and the charset that it was in."""
     try:
         text, charset = head.decode(), "utf-8"
     except UnicodeDecodeError:
         text, charset = head.decode("latin-1"), "latin-1"
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    if "\0" in text:
-        text = _without_escaped_nul(text)
+    return (_without_escaped_nul(text) if "\0" in text else text), charset
+
+
+def _parse_lines(text: str) -> Request | Response:
     lines = text.split("\r\n")
+    if len(lines) > HEADERS_MAX + 1:
+        raise RemoteError(f"{len(lines)} header lines, at most {HEADERS_MAX}", 513)
     # A line break that we do not see may be one to the next element: header injection.
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+    joined = "".join(lines)
+    if "\n" in joined or "\r" in joined:
         raise RemoteError("a lone CR or LF in the header fields")
-    return lines, charset
+    message = _parse_start_line(lines[0])
+    message.headers = _parse_headers(lines)
+    return message
 
 
 def _check_lengths(head: bytes) -> None:
