@@ -209,12 +209,11 @@ class MediaPlane:
     def _release(self, command: Release, now_s: float) -> None:
         legs = self._calls.pop(command.call, {})
         statistics = tuple(leg.statistics() for leg in legs.values())
-        self._note_heard(command.call, legs)
+        self._seen.discard(command.call)  # its statistics say more
         for leg in legs.values():
             self._close_leg(leg, now_s)
         self._notices.append(Released(command.call, statistics))
         if not self._calls:
-            self._report_seen()
             self._sweep_s = None
 
     # --- legs -----------------------------------------------------------------------------------

@@ -1,0 +1,343 @@
+"""The plane's commands and notices, on fake wires."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtp.messages import (
+    SEEN_INTERVAL_S,
+    Allocate,
+    Allocated,
+    AllocationFailed,
+    Bridge,
+    LegPorts,
+    LegSpec,
+    LegStatistics,
+    MediaSeen,
+    MediaTimedOut,
+    PlayTone,
+    Release,
+    Released,
+    SetRemote,
+    StopTone,
+)
+from rtp.plane import LEGS_MAX
+from rtp.ports import QUARANTINE_S
+from tests.rtp.fakes import HOST, PHONE_A, PHONE_B, STRANGER, PlaneBench, remote, voice
+
+
+@pytest.fixture
+def bench() -> PlaneBench:
+    """A plane with a hundred port pairs and a media timeout of 60 s."""
+    return PlaneBench()
+
+
+def statistics(bench: PlaneBench, leg: str) -> LegStatistics:
+    """Release the call and return one leg's figures."""
+    (released,) = (each for each in bench.tell(Release("call")) if isinstance(each, Released))
+    return next(each for each in released.legs if each.leg == leg)
+
+
+# --- allocation -------------------------------------------------------------------------------
+
+
+def test_allocates_ports_in_the_order_asked_for(bench: PlaneBench) -> None:
+    """Even ports, one per leg, bound where the leg says."""
+    notices = bench.tell(Allocate("call", (LegSpec("a", HOST), LegSpec("b", "192.0.2.9"))))
+    assert notices == [Allocated("call", (LegPorts("a", 20000), LegPorts("b", 20002)))]
+    assert bench.wire("b").leg.bind_host == "192.0.2.9"
+
+
+def test_a_call_may_get_more_legs_later(bench: PlaneBench) -> None:
+    """As when it is forked or transferred."""
+    bench.tell(Allocate("call", (LegSpec("a", HOST),)))
+    assert bench.tell(Allocate("call", (LegSpec("b", HOST),))) == [
+        Allocated("call", (LegPorts("b", 20002),))
+    ]
+    bench.tell(Release("call"))
+    assert bench.wires.open == {}
+
+
+def test_skips_ports_that_others_hold(bench: PlaneBench) -> None:
+    """A port in use is no reason to refuse."""
+    bench.wires.taken = {20000, 20002}
+    assert bench.tell(Allocate("call", (LegSpec("a", HOST),))) == [
+        Allocated("call", (LegPorts("a", 20004),))
+    ]
+
+
+def test_all_legs_or_none(bench: PlaneBench) -> None:
+    """The leg that opened is closed when its sibling cannot be, and its port comes back."""
+    bench.wires.foreign = {"203.0.113.1"}
+    free = len(bench.pool)
+    (notice,) = bench.tell(Allocate("call", (LegSpec("a", HOST), LegSpec("b", "203.0.113.1"))))
+    assert notice == AllocationFailed("call", "cannot bind 203.0.113.1:20002: not ours")
+    assert bench.wires.open == {}
+    assert len(bench.pool) == free
+
+
+def test_exhausted_ports_are_said() -> None:
+    """And the ports of the failed call are free after their quarantine."""
+    bench = PlaneBench(ports=range(20000, 20004, 2))
+    bench.tell(Allocate("one", (LegSpec("a", HOST),)))
+    failed = bench.tell(Allocate("two", (LegSpec("a", HOST), LegSpec("b", HOST))))
+    assert failed == [AllocationFailed("two", "ports exhausted")]
+    bench.now_s += QUARANTINE_S
+    assert isinstance(bench.tell(Allocate("three", (LegSpec("a", HOST),)))[0], Allocated)
+
+
+@pytest.mark.parametrize(
+    ("legs", "reason"),
+    [
+        ((LegSpec("a", HOST), LegSpec("a", HOST)), "two legs of one name"),
+        ((LegSpec("a", "localhost"),), "'localhost' is not an address"),
+        (tuple(LegSpec(str(n), HOST) for n in range(LEGS_MAX + 1)), "more than 32 legs"),
+    ],
+)
+def test_wrong_allocations_are_refused(
+    bench: PlaneBench, legs: tuple[LegSpec, ...], reason: str
+) -> None:
+    """With the reason, and nothing opened."""
+    assert bench.tell(Allocate("call", legs)) == [AllocationFailed("call", reason)]
+    assert bench.wires.open == {}
+
+
+def test_release_is_answered_also_for_an_unknown_call(bench: PlaneBench) -> None:
+    """Whoever waits is told."""
+    assert bench.tell(Release("nobody")) == [Released("nobody")]
+
+
+def test_commands_for_what_is_gone_change_nothing(bench: PlaneBench) -> None:
+    """They crossed with the release."""
+    notices = bench.tell(
+        remote("a", PHONE_A),
+        Bridge("call", "a", "b"),
+        PlayTone("call", "a", "busy"),
+        StopTone("call", "a"),
+    )
+    assert notices == []
+    assert bench.plane.next_deadline_s() is None
+
+
+# --- relay and latching -----------------------------------------------------------------------
+
+
+def test_relays_both_ways(bench: PlaneBench) -> None:
+    """What A sends leaves B's port for B unchanged, and the other way."""
+    bench.bridged_call()
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.rtp("b", PHONE_B, voice(9, ssrc=0xB))
+    assert bench.wire("b").sent == [(voice(1), PHONE_B)]
+    assert bench.wire("a").sent == [(voice(9, ssrc=0xB), PHONE_A)]
+
+
+def test_sends_to_the_latched_source_instead_of_the_sdp(bench: PlaneBench) -> None:
+    """Early media goes to the address of the SDP, and to where the phone really is once known."""
+    outside = ("198.51.100.77", 61000)
+    bench.bridged_call()
+    bench.tell(remote("a", ("10.0.0.7", 4000), signalling_host=outside[0]))
+    bench.rtp("b", PHONE_B, voice(1))
+    bench.rtp("a", outside, voice(1))
+    bench.rtp("b", PHONE_B, voice(2))
+    assert bench.wire("a").sent == [(voice(1), ("10.0.0.7", 4000)), (voice(2), outside)]
+
+
+def test_a_stranger_is_never_relayed_nor_sent_to(bench: PlaneBench) -> None:
+    """Not before the latch closed, nor after, and it is counted."""
+    bench.bridged_call()
+    bench.rtp("a", STRANGER, voice(1))
+    bench.rtp("b", PHONE_B, voice(1))
+    assert bench.wire("b").sent == []
+    assert [address for _, address in bench.wire("a").sent] == [PHONE_A]
+    assert statistics(bench, "a").strangers == 1
+
+
+def test_packets_queued_before_the_latch_are_judged(bench: PlaneBench) -> None:
+    """A stranger's packet that the kernel took before the socket was connected goes nowhere."""
+    bench.bridged_call()
+    bench.rtp("a", PHONE_A, voice(1))
+    leg = bench.wire("a").leg
+    bench.plane.rtp_received(leg, memoryview(voice(5)), STRANGER, bench.now_s)
+    assert len(bench.wire("b").sent) == 1
+    assert leg.strangers == 1
+
+
+def test_what_is_not_rtp_does_not_latch(bench: PlaneBench) -> None:
+    """A STUN request from the right host leaves the port open for the right packet."""
+    bench.bridged_call()
+    bench.rtp("a", (PHONE_A[0], 1), b"\x00\x01" + bytes(18))
+    assert bench.wire("a").heard is None
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.wire("a").heard == PHONE_A
+
+
+def test_a_repeated_offer_does_not_open_the_latch(bench: PlaneBench) -> None:
+    """The same address again is a session refresh."""
+    bench.bridged_call()
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.tell(remote("a", PHONE_A))
+    assert bench.wire("a").heard == PHONE_A
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        remote("a", ("198.51.100.50", 4000)),
+        remote("a", (PHONE_A[0], 4002)),
+        remote("a", PHONE_A, relatch=True),
+    ],
+)
+def test_another_address_opens_the_latch(bench: PlaneBench, change: SetRemote) -> None:
+    """Another host, another port, or when signalling says so."""
+    bench.bridged_call()
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.tell(change)
+    assert bench.wire("a").heard is None
+    bench.rtp("a", (change.host, change.port), voice(2))
+    assert bench.wire("a").heard == (change.host, change.port)
+
+
+def test_a_leg_that_does_not_receive_gets_nothing(bench: PlaneBench) -> None:
+    """Its SDP said sendonly or inactive."""
+    bench.bridged_call()
+    bench.tell(remote("b", PHONE_B, receives=False))
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.wire("b").sent == []
+
+
+def test_a_leg_that_must_not_send_is_not_relayed(bench: PlaneBench) -> None:
+    """Its SDP said recvonly; what it sends nevertheless may latch, but is not passed on."""
+    bench.bridged_call()
+    bench.tell(remote("a", PHONE_A, sends=False))
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.wire("b").sent == []
+    assert bench.wire("a").heard == PHONE_A
+
+
+@pytest.mark.parametrize(
+    "address", [("0.0.0.0", 4000), (PHONE_B[0], 0), ("2001:db8::1", 4), ("phone.example", 4000)]
+)
+def test_nothing_is_sent_to_a_leg_without_an_address(
+    bench: PlaneBench, address: tuple[str, int]
+) -> None:
+    """Held by 0.0.0.0, refused by port 0, of the other family, or a name."""
+    bench.bridged_call()
+    bench.tell(remote("b", address, signalling_host=PHONE_B[0]))
+    bench.rtp("b", PHONE_B, voice(1))
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.wire("b").sent == []
+    assert len(bench.wire("a").sent) == 1
+
+
+def test_a_leg_without_a_remote_swallows(bench: PlaneBench) -> None:
+    """Its answer has not come."""
+    bench.tell(
+        Allocate("call", (LegSpec("a", HOST), LegSpec("b", HOST))),
+        remote("a", PHONE_A),
+        Bridge("call", "a", "b"),
+    )
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.rtp("b", PHONE_B, voice(1))
+    assert bench.wire("a").sent == bench.wire("b").sent == []
+
+
+def test_a_new_bridge_replaces_the_old_one(bench: PlaneBench) -> None:
+    """After a transfer the one who left hears and is heard no more."""
+    phone_c = ("198.51.100.3", 6000)
+    bench.bridged_call()
+    bench.tell(
+        Allocate("call", (LegSpec("c", HOST),)), remote("c", phone_c), Bridge("call", "a", "c")
+    )
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.rtp("b", PHONE_B, voice(1))
+    assert bench.wire("b").sent == bench.wire("a").sent == []
+    assert bench.wire("c").sent == [(voice(1), phone_c)]
+
+
+def test_a_leg_bridged_to_itself_is_an_echo(bench: PlaneBench) -> None:
+    """What it sends comes back."""
+    bench.tell(
+        Allocate("call", (LegSpec("a", HOST),)), remote("a", PHONE_A), Bridge("call", "a", "a")
+    )
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.wire("a").sent == [(voice(1), PHONE_A)]
+
+
+# --- what is told -----------------------------------------------------------------------------
+
+
+def test_statistics_come_with_the_release(bench: PlaneBench) -> None:
+    """Packets, losses, source and a score of what each peer sent."""
+    bench.bridged_call()
+    for sequence in (1, 2, 4, 5):
+        bench.rtp("a", PHONE_A, voice(sequence))
+        bench.now_s += 0.02
+    (released,) = bench.tell(Release("call"))[-1:]
+    assert isinstance(released, Released)
+    a, b = released.legs
+    assert (a.packets_received, a.packets_lost, a.octets_received) == (4, 1, 4 * 172)
+    assert (a.source, a.packets_sent, b.packets_sent) == ("198.51.100.1:4000", 0, 4)
+    assert a.mos is not None
+    assert a.mos < 4.0
+    assert (b.packets_received, b.mos, b.source, b.jitter_ms) == (0, None, "", None)
+
+
+def test_silence_is_told_once(bench: PlaneBench) -> None:
+    """60 s after the last packet, not again while it lasts, and again after a new one."""
+    bench.bridged_call()
+    bench.tell(remote("a", PHONE_A, expects_media=True))
+    bench.rtp("a", PHONE_A, voice(1))
+    assert MediaTimedOut("call", "a") not in bench.advance(59)
+    assert bench.advance(3).count(MediaTimedOut("call", "a")) == 1
+    assert MediaTimedOut("call", "a") not in bench.advance(200)
+    bench.rtp("a", PHONE_A, voice(2))
+    assert bench.advance(63).count(MediaTimedOut("call", "a")) == 1
+
+
+def test_silence_is_measured_from_signalling(bench: PlaneBench) -> None:
+    """A leg that was just resumed has its whole time."""
+    bench.bridged_call()
+    bench.advance(500)
+    bench.tell(remote("a", PHONE_A, expects_media=True))
+    assert bench.advance(58) == []
+    assert MediaTimedOut("call", "a") in bench.advance(4)
+
+
+def test_no_timeout_for_legs_that_may_be_silent(bench: PlaneBench) -> None:
+    """Held, sendonly and inactive legs are not watched."""
+    bench.bridged_call(expects_media=False)
+    assert bench.advance(1000) == []
+
+
+def test_a_timeout_of_zero_is_off() -> None:
+    """As the configuration promises."""
+    bench = PlaneBench(timeout_s=0)
+    bench.bridged_call(expects_media=True)
+    assert bench.advance(1000) == []
+
+
+def test_calls_with_media_are_reported_every_five_seconds(bench: PlaneBench) -> None:
+    """Once per interval in which something came; a silent call is not among them."""
+    bench.bridged_call()
+    bench.bridged_call("silent")
+    bench.rtp("a", PHONE_A, voice(1))
+    assert bench.advance(SEEN_INTERVAL_S + 1) == [MediaSeen(("call",))]
+    assert bench.advance(2 * SEEN_INTERVAL_S) == []
+    bench.rtp("a", PHONE_A, voice(2))
+    assert bench.advance(SEEN_INTERVAL_S + 1) == [MediaSeen(("call",))]
+
+
+def test_nothing_wakes_a_plane_without_calls(bench: PlaneBench) -> None:
+    """After the last release there is no deadline."""
+    bench.bridged_call()
+    bench.tell(Release("call"))
+    assert bench.plane.next_deadline_s() is None
+    assert bench.wires.open == {}
+
+
+def test_closing_releases_every_call(bench: PlaneBench) -> None:
+    """As at the end of the process."""
+    bench.bridged_call("one")
+    bench.bridged_call("two")
+    bench.plane.close(bench.now_s)
+    assert bench.wires.open == {}
