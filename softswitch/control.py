@@ -1,0 +1,241 @@
+"""The control socket of the running service: verbs of the command line, in ``state_dir``.
+
+Work runs in database threads; on the reactor only what is in memory (live calls, registrations, a
+routed question) and the publishing of a new snapshot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+
+from softswitch import control_socket
+from softswitch.admin.history import Actor
+from softswitch.admin.refusal import refuse
+from softswitch.clock import iso, utc_us
+from softswitch.commands import Commands, RunsTransactions
+from softswitch.route_question import ask, parse_time
+from softswitch.routing.model import RoutingSnapshot
+from softswitch.routing.plan import RouteState
+from softswitch.show import LIVE
+from softswitch.snapshot import SnapshotHolder
+from softswitch.verbs import (
+    OPERATOR,
+    REFUSALS,
+    VERBS,
+    Arguments,
+    Scope,
+    Site,
+    Verb,
+    refusal_lines,
+    text,
+)
+
+log = Logger()
+
+
+class LiveView(Protocol):
+    """What is going on right now; asked on the reactor only."""
+
+    def calls(self) -> Sequence[object]:
+        """The calls that are up, once for each account."""
+
+    def registrations(self) -> Sequence[object]:
+        """The phones that are registered."""
+
+    def call_rows(self) -> list[dict[str, Any]]:
+        """``show calls``, with the contract's fields."""
+
+    def registration_rows(self) -> list[dict[str, Any]]:
+        """``show registrations``, likewise."""
+
+
+class ReadsAndWrites(RunsTransactions, Protocol):
+    """``softswitch.store.database.Database``, as far as verbs need it."""
+
+    def read(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """Run ``function(session, *args)`` in a thread, in a reading transaction."""
+
+
+class ControlServer(Service):
+    """Listens on ``state_dir/control.sock`` while the service runs.
+
+    ``route_state`` gives the state for one routing question, as a real call would see it.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        site: Site,
+        database: ReadsAndWrites,
+        commands: Commands,
+        snapshots: SnapshotHolder,
+        live: LiveView,
+        route_state: Callable[[RoutingSnapshot], RouteState],
+    ) -> None:
+        # Any: the reactor as IReactorSocket and, for the port, IReactorUNIX.
+        self._reactor = reactor
+        self._site = site
+        self._database = database
+        self._commands = commands
+        self._snapshots = snapshots
+        self._live = live
+        self._route_state = route_state
+        self._started_us = utc_us()
+        self._port: Any = None
+        self._on_reactor: dict[str, Callable[[Arguments], Any]] = {
+            "status": self._status,
+            "route": self._route,
+        }
+
+    def startService(self) -> None:
+        """Open the socket. Raises ``ControlError`` if another service has it."""
+        super().startService()  # type: ignore[no-untyped-call]
+        listening = control_socket.listen(self._site.state_dir)
+        factory = Factory.forProtocol(lambda: _Conversation(self))
+        self._port = self._reactor.adoptStreamPort(listening.fileno(), socket.AF_UNIX, factory)
+        listening.close()  # the reactor has a copy of its own
+
+    def stopService(self) -> Deferred[None]:
+        """Close the socket and remove it."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        return Deferred.fromCoroutine(self._close())
+
+    async def _close(self) -> None:
+        if self._port is not None:
+            await self._port.stopListening()
+            (self._site.state_dir / control_socket.SOCKET_NAME).unlink(missing_ok=True)
+
+    async def answer(self, request: bytes) -> bytes:
+        """One request line to one answer line, without line ends. Never raises."""
+        try:
+            return await self._answer(request)
+        except REFUSALS as error:
+            return _problems(refusal_lines(error))
+        except Exception:
+            log.failure("a control request failed")
+            return _problems(["internal error, the service's log says more"])
+
+    async def _answer(self, request: bytes) -> bytes:
+        verb, arguments = _parse(request)
+        if verb == "show" and arguments.get("what") in LIVE:
+            rows = self._show_live(arguments)
+            # Ten thousand registrations take longer to encode than the reactor may stand still.
+            encoded: bytes = await self._database.read(lambda session: _result(rows))
+            return encoded
+        if verb in self._on_reactor:
+            return _result(self._on_reactor[verb](arguments))
+        if verb not in VERBS:
+            raise refuse("verb", f"{verb} is not a verb of this service")
+        return await self._run(VERBS[verb], arguments)
+
+    async def _run(self, verb: Verb, arguments: dict[str, Any]) -> bytes:
+        by = Actor(OPERATOR, "", utc_us())
+        if verb.prepare is not None:
+            prepared = await self._database.read(verb.prepare, arguments)
+            arguments = {**arguments, "prepared": prepared}
+        work = _encoded(verb, self._site, arguments, by)
+        if verb.scope is Scope.NOTHING or arguments.get("dry_run"):
+            found: bytes = await self._database.read(work)
+            return found
+        if verb.scope is Scope.ACCOUNT:
+            return await self._commands.run(work, account=text(arguments, "account"))
+        return await self._commands.run_whole(work)
+
+    def _show_live(self, arguments: Arguments) -> Any:
+        calls = arguments["what"] == "calls"
+        rows = self._live.call_rows() if calls else self._live.registration_rows()
+        account = arguments.get("account")
+        return [row for row in rows if not account or row["account"] == account]
+
+    def _status(self, arguments: Arguments) -> Any:
+        return {
+            "running": True,
+            "version": _version(),
+            "pid": os.getpid(),
+            "started_at": iso(self._started_us),
+            "accounts": len(self._snapshots.current.accounts),
+            "calls": len(self._live.calls()),
+            "registrations": len(self._live.registrations()),
+        }
+
+    def _route(self, arguments: Arguments) -> Any:
+        at = text(arguments, "at")
+        snapshot = self._snapshots.current
+        return ask(
+            snapshot,
+            self._route_state(snapshot),
+            text(arguments, "from"),
+            text(arguments, "to"),
+            parse_time(at) if at else datetime.now(UTC),
+            text(arguments, "account") or None,
+        )
+
+
+class _Conversation(LineOnlyReceiver):
+    """One client. A line that is longer than allowed closes it."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = control_socket.REQUEST_BYTES_MAX
+
+    def __init__(self, server: ControlServer) -> None:
+        self._server = server
+
+    def lineReceived(self, line: bytes) -> None:
+        """Answer in its own time; the client sends one request and waits."""
+        Deferred.fromCoroutine(self._reply(line)).addErrback(self._failed)
+
+    async def _reply(self, line: bytes) -> None:
+        self.sendLine(await self._server.answer(line))  # type: ignore[no-untyped-call]
+
+    def _failed(self, failure: Any) -> None:
+        log.failure("a control answer could not be sent", failure)
+
+
+def _parse(request: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        document = json.loads(request)
+    except (ValueError, RecursionError):
+        raise refuse("", "the request is not JSON") from None
+    arguments = document.get("arguments", {}) if isinstance(document, dict) else None
+    if not isinstance(arguments, dict):
+        raise refuse("", "the request is not an object with a verb and arguments")
+    return str(document.get("verb", "")), arguments
+
+
+def _encoded(
+    verb: Verb, site: Site, arguments: Arguments, by: Actor
+) -> Callable[[Session], bytes]:
+    """The verb's work with its result as bytes: long reports are encoded in the thread too."""
+
+    def work(session: Session) -> bytes:
+        return _result(verb.work(session, site, arguments, by))
+
+    return work
+
+
+def _result(value: Any) -> bytes:
+    return json.dumps({"result": value}).encode()
+
+
+def _problems(lines: Sequence[str]) -> bytes:
+    return json.dumps({"problems": lines}).encode()
+
+
+def _version() -> str:
+    try:
+        return version("softswitch")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "development"
