@@ -120,6 +120,8 @@ class Authenticator:
         another realm, or a scheme or algorithm that we did not offer, is as good as none."""
         lines = [line for name in CREDENTIAL_HEADERS for line in request.all(name)]
         for line in lines[:CREDENTIALS_MAX]:
+            if line[:7].lower() != "digest ":
+                continue
             try:
                 credentials = parse_authorization(line)
             except RemoteError as error:

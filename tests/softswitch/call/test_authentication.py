@@ -1,0 +1,271 @@
+"""Digest authentication of phones: who gets in, who is asked again, what is counted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sip import digest
+from sip.message import Request
+from softswitch.call.authentication import Authenticated, Authenticator, Challenged, Denied
+from softswitch.call.failures import FailureCounts
+from softswitch.ids import AccountId, Extension
+from softswitch.routing.model import Login
+from tests.softswitch.call.phones import DOMAIN, LOGIN, PASSWORD, answered, flow, invite, register
+
+ALGORITHMS = ("MD5", "SHA-256")
+SALT = "0123456789abcdef"
+
+
+def login(name: str = LOGIN, *algorithms: str) -> Login:
+    """A login with the HA1 of these algorithms, of all by default."""
+    secrets = {a: digest.ha1(a, name, DOMAIN, PASSWORD) for a in algorithms or ALGORITHMS}
+    return Login(name, AccountId("000000212"), Extension("101"), secrets)
+
+
+class Door:
+    """An authenticator and its clock."""
+
+    def __init__(self, *logins: Login, key: bytes = b"k" * 32) -> None:
+        self.logins = {one.login: one for one in logins or (login(),)}
+        self.authenticator = Authenticator(DOMAIN, digest.Nonces(key), ALGORITHMS)
+        self.now_s = 1000.0
+
+    def check(self, request: Request, host: str = "203.0.113.7") -> object:
+        """One request."""
+        return self.authenticator.check(
+            request, flow(host=host), self.logins, now_s=self.now_s, salt=SALT
+        )
+
+    def challenged(self, request: Request, host: str = "203.0.113.7") -> Challenged:
+        """One request that is challenged."""
+        outcome = self.check(request, host)
+        assert isinstance(outcome, Challenged)
+        return outcome
+
+
+def is_stale(outcome: Challenged) -> bool:
+    """Whether every challenge says that only the nonce was too old."""
+    stale = {"stale=true" in value for _, value in outcome.headers}
+    assert len(stale) == 1
+    return stale.pop()
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "name"),
+    [
+        (register(), 401, "WWW-Authenticate"),
+        (invite(), 407, "Proxy-Authenticate"),
+    ],
+)
+def test_first_request_is_challenged_in_the_configured_order(
+    request_: Request, status: int, name: str
+) -> None:
+    """One header per algorithm (RFC 8760), nothing counted, nothing stale."""
+    outcome = Door().challenged(request_)
+    assert (outcome.status, outcome.failures, is_stale(outcome)) == (status, 0, False)
+    asked = [digest.parse_challenge(value) for _, value in outcome.headers]
+    assert {name for name, _ in outcome.headers} == {name}
+    assert [one.algorithm for one in asked] == ["MD5", "SHA-256"]
+    assert {(one.realm, one.qop) for one in asked} == {(DOMAIN, "auth")}
+
+
+@pytest.mark.parametrize("choice", [0, 1])
+@pytest.mark.parametrize("header", ["Authorization", "Proxy-Authorization"])
+@pytest.mark.parametrize("request_", [register(), invite()])
+def test_right_answer_is_accepted_at_once(request_: Request, choice: int, header: str) -> None:
+    """By either algorithm and in either header: never challenged twice for one good answer."""
+    door = Door()
+    challenges = door.challenged(request_).headers
+    outcome = door.check(answered(request_, challenges, choice=choice, header=header))
+    assert outcome == Authenticated(login())
+
+
+def test_one_nonce_serves_many_requests_but_no_replay() -> None:
+    """The count must be new; a used one is stale, and the password is not held against anybody."""
+    door = Door()
+    challenges = door.challenged(register()).headers
+    for count in (1, 2, 5, 4):
+        outcome = door.check(answered(register(), challenges, nc=count))
+        assert isinstance(outcome, Authenticated)
+    replayed = door.challenged(answered(register(), challenges, nc=2))
+    assert is_stale(replayed)
+    assert replayed.failures == 0
+
+
+def test_answer_without_qop_is_good_once() -> None:
+    """Old phones have no count (RFC 2069)."""
+    door = Door()
+    ((name, value), _) = door.challenged(register()).headers
+    old = ((name, value.replace(', qop="auth"', "")),)
+    assert isinstance(door.check(answered(register(), old)), Authenticated)
+    assert is_stale(door.challenged(answered(register(), old)))
+    invited = answered(invite(), old, header="Authorization")
+    assert isinstance(door.check(invited), Authenticated)
+
+
+def test_nonce_that_is_too_old_is_stale() -> None:
+    """A refresh after the nonce's life gets a new one without being counted."""
+    door = Door()
+    request = answered(register(), door.challenged(register()).headers)
+    door.now_s += digest.NONCE_LIFE_S + 1
+    outcome = door.challenged(request)
+    assert is_stale(outcome)
+    assert outcome.failures == 0
+    again = answered(register(), outcome.headers)
+    assert isinstance(door.check(again), Authenticated)
+
+
+def test_nonce_of_the_service_before_its_restart_is_stale() -> None:
+    """Another key: the phones' passwords are right, so they are just asked again."""
+    challenges = Door(key=b"o" * 32).challenged(register()).headers
+    assert is_stale(Door().challenged(answered(register(), challenges)))
+
+
+def test_wrong_password_and_unknown_login_get_the_same_answer() -> None:
+    """Both are challenged anew with the same words, and both are counted."""
+    door = Door()
+    challenges = door.challenged(register()).headers
+    wrong = door.challenged(answered(register(), challenges, password="wrong"))
+    unknown = door.challenged(answered(register(), challenges, login="883140000000999"))
+    assert wrong == unknown
+    assert (wrong.status, wrong.failures, is_stale(wrong)) == (401, 1, False)
+
+
+def test_nobodys_secret_opens_nothing() -> None:
+    """What an unknown login is checked against is no password: not for it, nor for a login that
+    lacks the algorithm."""
+    door = Door(login(LOGIN, "SHA-256"))
+    challenges = door.challenged(register()).headers
+    for name in (LOGIN, "883140000000999"):
+        asked = digest.parse_challenge(challenges[0][1])
+        nobody = digest.Credentials(
+            name, DOMAIN, asked.nonce, "sip:x", "", "MD5", "auth", "c", 1, "00000001"
+        )
+        response = digest._response(nobody, "REGISTER", digest.ha1("MD5", "", DOMAIN, ""))
+        value = (
+            f'Digest username="{name}", realm="{DOMAIN}", nonce="{asked.nonce}", uri="sip:x", '
+            f'response="{response}", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"'
+        )
+        request = register(extra=(("Authorization", value),))
+        assert door.challenged(request).failures == 1
+
+
+def test_failures_are_counted_by_source_and_login() -> None:
+    """Another source and another login count for themselves; the right password ends it."""
+    door = Door(login(), login("883140000000102"))
+    challenges = door.challenged(register()).headers
+    wrong = answered(register(), challenges, password="wrong")
+    other = answered(register(), challenges, password="wrong", login="883140000000102")
+    assert [door.challenged(wrong).failures for _ in range(3)] == [1, 2, 3]
+    assert door.challenged(wrong, host="203.0.113.8").failures == 1
+    assert door.challenged(other).failures == 1
+    assert isinstance(door.check(answered(register(), challenges)), Authenticated)
+    assert door.challenged(wrong).failures == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Basic dXNlcjpwYXNz",
+        f'Digest username="{LOGIN}", realm="elsewhere", nonce="n", uri="sip:x", response="0"',
+        f'Digest username="{LOGIN}", realm="{DOMAIN}", nonce="n", uri="sip:x", response="0",'
+        " algorithm=MD5-sess",
+        f'Digest username="{LOGIN}", realm="{DOMAIN}", nonce="n", uri="sip:x", response="0",'
+        " qop=auth-int, nc=00000001, cnonce=c",
+    ],
+)
+def test_answers_to_what_we_did_not_ask_are_none(value: str) -> None:
+    """Another scheme, realm, algorithm or qop: a challenge as at first, nothing counted."""
+    outcome = Door().challenged(register(extra=(("Authorization", value),)))
+    assert (outcome.failures, is_stale(outcome)) == (0, False)
+
+
+def test_our_answer_is_found_among_others() -> None:
+    """A phone behind a proxy answers two realms (RFC 3261 22.3)."""
+    door = Door()
+    good = answered(register(), door.challenged(register()).headers)
+    foreign = f'Digest username="{LOGIN}", realm="proxy", nonce="n", uri="sip:x", response="0"'
+    good.set("authorization", foreign, *good.all("authorization"))
+    assert isinstance(door.check(good), Authenticated)
+
+
+def test_algorithm_that_is_not_configured_is_not_taken() -> None:
+    """Only what is offered; SHA-256 alone cannot be talked down to MD5."""
+    door = Door()
+    door.authenticator = Authenticator(DOMAIN, digest.Nonces(b"k" * 32), ("SHA-256",))
+    (name, value) = door.challenged(register()).headers[0]
+    weaker = ((name, value.replace("SHA-256", "MD5")),)
+    assert door.challenged(answered(register(), weaker)).failures == 0
+
+
+def test_malformed_credentials_are_denied() -> None:
+    """400, no challenge: the phone would only send them again."""
+    outcome = Door().check(register(extra=(("Authorization", "Digest username=x"),)))
+    assert isinstance(outcome, Denied)
+    assert outcome.status == 400
+
+
+@pytest.mark.parametrize("name", ["to", "from"])
+def test_login_registers_only_itself(name: str) -> None:
+    """Another address of record in To or From: 403 after a good answer, not another challenge."""
+    door = Door()
+    request = register()
+    request.set(name, f"<sip:883140000000102@{DOMAIN}>;tag=f")
+    outcome = door.check(answered(request, door.challenged(request).headers))
+    assert outcome == Denied(403, f"{LOGIN} May Register Only Itself")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [f'"Anna" <sip:{LOGIN}@{DOMAIN}>', f"sip:{LOGIN}@{DOMAIN}", f"<sips:{LOGIN}@{DOMAIN}:5061>"],
+)
+def test_address_of_record_in_any_spelling(address: str) -> None:
+    """Display names, bare addresses and ports make no difference."""
+    door = Door()
+    request = register()
+    request.set("to", address)
+    request.set("from", f"{address};tag=f")
+    good = answered(request, door.challenged(request).headers)
+    assert isinstance(door.check(good), Authenticated)
+
+
+def test_from_of_an_invite_does_not_matter() -> None:
+    """The login is who calls, whatever the phone shows."""
+    door = Door()
+    request = invite()
+    request.set("from", "<sip:somebody@elsewhere.example>;tag=f")
+    good = answered(request, door.challenged(request).headers)
+    assert door.check(good) == Authenticated(login())
+
+
+@given(st.text(max_size=200))
+def test_no_authorization_raises(text: str) -> None:
+    """Any text is a challenge or a denial."""
+    outcome = Door().check(register(extra=(("Authorization", text),)))
+    assert isinstance(outcome, Challenged | Denied)
+
+
+# Counting
+
+
+def test_failures_decay() -> None:
+    """One is forgiven each minute."""
+    counts = FailureCounts(decay_s=60)
+    for _ in range(5):
+        counts.add("h", "l", 0.0)
+    assert counts.count("h", "l", 0.0) == 5
+    assert counts.count("h", "l", 120.0) == 3
+    assert counts.add("h", "l", 120.0) == 4
+    assert counts.count("h", "l", 10_000.0) == 0
+    assert counts.count("h", "never", 0.0) == 0
+
+
+def test_failure_memory_is_bounded() -> None:
+    """A scan pushes out the oldest, and what fails again stays."""
+    counts = FailureCounts(entries_max=3)
+    for name in ("a", "b", "c", "a", "d"):
+        counts.add("h", name, 0.0)
+    assert len(counts) == 3
+    assert [counts.count("h", name, 0.0) for name in "abcd"] == [2, 0, 1, 1]

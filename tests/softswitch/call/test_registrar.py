@@ -1,0 +1,481 @@
+"""The registrar against RFC 3261 10.3, and against a naive one by random requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from sip.flow import Address, Flow
+from softswitch.call.registrar import Answer, Limits, Registrar
+from tests.softswitch.call.phones import LOGIN, SWITCH, flow, register
+
+SECOND_US = 1_000_000
+DESK = "<sip:anna@192.168.1.20:5062>"
+CELL = "<sip:anna@10.9.8.7:40000;transport=udp>"
+INSTANCE = ';+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"'
+
+
+def contacts(registrar: Registrar, now_us: int = 0, login: str = LOGIN) -> list[str]:
+    """The URIs that a login is called at."""
+    return [bound.contact for bound in registrar.bindings(login, now_us)]
+
+
+def granted(answer: Answer) -> list[str]:
+    """The Contact values of a 200."""
+    assert answer.status == 200
+    return [value for name, value in answer.headers if name == "Contact"]
+
+
+def test_binding_lasts_as_long_as_granted() -> None:
+    """It can be called until its second, and is then no longer listed."""
+    registrar = Registrar()
+    answer = registrar.register(LOGIN, register(DESK, expires="120"), flow(), 0)
+    assert granted(answer) == ["<sip:anna@192.168.1.20:5062>;expires=120"]
+    assert registrar.reachable(LOGIN, 120 * SECOND_US - 1)
+    assert not registrar.reachable(LOGIN, 120 * SECOND_US)
+    assert contacts(registrar, 120 * SECOND_US) == []
+    assert registrar.everything(120 * SECOND_US) == []
+
+
+@pytest.mark.parametrize(
+    ("contact", "header", "seconds"),
+    [
+        (DESK, None, 3600),
+        (DESK, "600", 600),
+        (f"{DESK};expires=90", "600", 90),
+        (f"{DESK};expires=60", None, 60),
+        (f"{DESK};expires=86400", None, 3600),
+        (DESK, "4294967295", 3600),
+        (f"{DESK};expires=soon", "600", 3600),
+        (f"{DESK};expires=-1", None, 3600),
+        (DESK, "99999999999999", 3600),
+        (DESK, "later", 3600),
+    ],
+)
+def test_lifetime(contact: str, header: str | None, seconds: int) -> None:
+    """The contact's own expires, else the header, else the hour; malformed is the hour, too."""
+    answer = Registrar().register(LOGIN, register(contact, expires=header), flow(), 0)
+    assert granted(answer)[0].endswith(f";expires={seconds}")
+
+
+@pytest.mark.parametrize("seconds", ["1", "59"])
+def test_too_brief_is_refused_with_the_minimum(seconds: str) -> None:
+    """423 tells what would do, and nothing is bound (RFC 3261 10.3 step 7)."""
+    registrar = Registrar()
+    answer = registrar.register(LOGIN, register(DESK, expires=seconds), flow(), 0)
+    assert answer == Answer(423, (("Min-Expires", "60"),))
+    assert contacts(registrar) == []
+
+
+def test_fetch_changes_nothing() -> None:
+    """Without a Contact the request only asks."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(), 0)
+    answer = registrar.register(LOGIN, register(cseq=0), flow(), 600 * SECOND_US)
+    assert granted(answer) == ["<sip:anna@192.168.1.20:5062>;expires=3000"]
+
+
+def test_expires_zero_removes_one() -> None:
+    """The other contact stays."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, CELL), flow(), 0)
+    registrar.register(LOGIN, register(f"{DESK};expires=0", cseq=2), flow(), 0)
+    assert contacts(registrar) == ["sip:anna@10.9.8.7:40000;transport=udp"]
+
+
+def test_wildcard_removes_all() -> None:
+    """``*`` with Expires 0."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, CELL), flow(), 0)
+    answer = registrar.register(LOGIN, register("*", expires="0", cseq=2), flow(), 0)
+    assert granted(answer) == []
+    assert len(registrar) == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "expires"),
+    [
+        (("*",), None),
+        (("*",), "60"),
+        (("*", DESK), "0"),
+        (("<mailto:anna@example.com>",), None),
+        (("<tel:+37120000000>",), None),
+        (("not a contact",), None),
+        ((f"{DESK};q=2",), None),
+        ((f"<sip:{'a' * 255}@192.168.1.20>",), None),
+        ((f'{DESK};+sip.instance="{"x" * 129}"',), None),
+        ((CELL, "<sip:anna@[::1>"), None),
+    ],
+)
+def test_request_with_one_bad_contact_changes_nothing(
+    lines: tuple[str, ...], expires: str | None
+) -> None:
+    """Wholly or not at all: a 4xx, and what was bound stays."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(), 0)
+    answer = registrar.register(LOGIN, register(*lines, expires=expires, cseq=2), flow(), 0)
+    assert answer.status in (400, 416)
+    assert contacts(registrar) == ["sip:anna@192.168.1.20:5062"]
+
+
+def test_late_bad_contact_undoes_the_earlier_ones() -> None:
+    """The first contact is fine, the second too brief: neither is bound."""
+    registrar = Registrar()
+    answer = registrar.register(LOGIN, register(DESK, f"{CELL};expires=5"), flow(), 0)
+    assert answer.status == 423
+    assert contacts(registrar) == []
+
+
+@pytest.mark.parametrize("contact", [DESK, f"{DESK};expires=0", "*"])
+@pytest.mark.parametrize("cseq", [6, 7])
+def test_older_request_of_the_same_call_id_is_refused(contact: str, cseq: int) -> None:
+    """A delayed REGISTER does not undo a newer one (RFC 3261 10.3 steps 6 and 7)."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, cseq=7), flow(), 0)
+    expires = "0" if contact == "*" else None
+    answer = registrar.register(LOGIN, register(contact, cseq=cseq, expires=expires), flow(), 0)
+    assert (answer.status, answer.reason) == (500, "CSeq Not Above 7")
+    assert contacts(registrar) == ["sip:anna@192.168.1.20:5062"]
+
+
+def test_rebooted_phone_with_another_call_id_may_count_anew() -> None:
+    """CSeq is compared within one Call-ID only."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, cseq=7), flow(), 0)
+    answer = registrar.register(LOGIN, register(DESK, cseq=1, call_id="b@phone"), flow(), 0)
+    assert len(granted(answer)) == 1
+
+
+def test_more_contacts_than_allowed_are_refused() -> None:
+    """At once or one by one; a refresh of the last one is still taken."""
+    registrar = Registrar(Limits(contacts_max=2))
+    third = "<sip:anna@192.0.2.3>"
+    assert registrar.register(LOGIN, register(DESK, CELL, third), flow(), 0).status == 403
+    assert contacts(registrar) == []
+    registrar.register(LOGIN, register(DESK, CELL, call_id="a"), flow(), 0)
+    answer = registrar.register(LOGIN, register(third, call_id="b"), flow(), 0)
+    assert (answer.status, answer.reason) == (403, "More Than 2 Contacts")
+    assert registrar.register(LOGIN, register(CELL, cseq=2, call_id="a"), flow(), 0).status == 200
+
+
+def test_q_orders_the_contacts_and_the_latest_comes_first() -> None:
+    """q from high to low, and among equals the last one registered."""
+    registrar = Registrar()
+    lines = ("<sip:a@192.0.2.1>;q=0.5", "<sip:b@192.0.2.1>;q=0.5", "<sip:c@192.0.2.1>;q=0.75")
+    answer = registrar.register(LOGIN, register(*lines), flow(), 0)
+    assert granted(answer)[2] == "<sip:c@192.0.2.1>;q=0.75;expires=3600"
+    assert [uri[4] for uri in contacts(registrar)] == ["c", "b", "a"]
+    registrar.register(LOGIN, register(lines[0], cseq=2), flow(), 0)
+    assert [uri[4] for uri in contacts(registrar)] == ["c", "a", "b"]
+
+
+def test_uris_that_are_equal_are_one_contact() -> None:
+    """RFC 3261 19.1.4: the host in capitals is the same contact, which is then written anew."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register("<sip:anna@Phone.example.com;x=1>"), flow(), 0)
+    registrar.register(LOGIN, register("<sip:anna@PHONE.EXAMPLE.COM>", call_id="b"), flow(), 0)
+    assert contacts(registrar) == ["sip:anna@PHONE.EXAMPLE.COM"]
+    changes = registrar.take_changes()
+    assert [row.contact for row in changes.upserts] == ["sip:anna@PHONE.EXAMPLE.COM"]
+    assert changes.deletes == ((LOGIN, "sip:anna@Phone.example.com;x=1"),)
+
+
+def test_binding_keeps_the_flow_that_it_came_by() -> None:
+    """Behind NAT the Contact is a private address; the flow is what reaches the phone."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(61000), 0)
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert (bound.contact, bound.flow) == ("sip:anna@192.168.1.20:5062", flow(61000))
+    registrar.register(LOGIN, register(DESK, cseq=2), flow(61001), 0)
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.flow == flow(61001)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        # The same device says so by its instance, whatever its Call-ID.
+        ((f"{DESK}{INSTANCE}", "a", 1), (f"{CELL}{INSTANCE}", "b", 2), 1),
+        # By user and Call-ID when it sends from another port.
+        ((DESK, "a", 1), (CELL, "a", 2), 1),
+        # Another Call-ID, no instance: another phone.
+        ((DESK, "a", 1), (CELL, "b", 2), 2),
+        # The same flow: one device with two contacts.
+        ((DESK, "a", 1), (CELL, "a", 1), 2),
+        # Another user part: another line of the device.
+        ((DESK, "a", 1), ("<sip:line2@10.9.8.7>", "a", 2), 2),
+        # Two flows of one device (RFC 5626).
+        ((f"{DESK}{INSTANCE};reg-id=1", "a", 1), (f"{CELL}{INSTANCE};reg-id=2", "a", 2), 2),
+        # Two devices behind one firmware's Call-ID.
+        ((f"{DESK}{INSTANCE}", "a", 1), (f'{CELL};+sip.instance="<urn:x>"', "a", 2), 2),
+    ],
+)
+def test_device_with_a_new_address_replaces_its_old_binding(
+    first: tuple[str, str, int], second: tuple[str, str, int], left: int
+) -> None:
+    """A new port behind NAT, or a new address, is not a second phone."""
+    registrar = Registrar()
+    for number, (contact, call_id, port) in enumerate((first, second), 1):
+        request = register(contact, call_id=call_id, cseq=number)
+        assert registrar.register(LOGIN, request, flow(port), 0).status == 200
+    assert len(contacts(registrar)) == left
+
+
+def test_request_that_names_both_contacts_keeps_both() -> None:
+    """A device may register several contacts of its own."""
+    registrar = Registrar()
+    lines = (f"{DESK}{INSTANCE}", f"{CELL}{INSTANCE}")
+    registrar.register(LOGIN, register(*lines), flow(1), 0)
+    registrar.register(LOGIN, register(*lines, cseq=2), flow(2), 0)
+    assert len(contacts(registrar)) == 2
+
+
+def test_lost_connection_takes_its_bindings_along() -> None:
+    """Only those that were registered, or last refreshed, over it."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(transport="tcp", number=5), 0)
+    registrar.register(LOGIN, register(CELL, call_id="b"), flow(transport="tcp", number=5), 0)
+    registrar.register("other", register(DESK), flow(transport="tcp", number=6), 0)
+    registrar.register(LOGIN, register(CELL, call_id="b", cseq=2), flow(), 0)
+    gone = registrar.flow_lost(flow(transport="tcp", number=5))
+    assert [bound.contact for bound in gone] == ["sip:anna@192.168.1.20:5062"]
+    assert contacts(registrar) == ["sip:anna@10.9.8.7:40000;transport=udp"]
+    assert registrar.flow_lost(flow(transport="tcp", number=5)) == ()
+    assert contacts(registrar, login="other") == ["sip:anna@192.168.1.20:5062"]
+
+
+def test_lost_udp_flow_takes_nothing() -> None:
+    """UDP has no connection to lose."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(), 0)
+    assert registrar.flow_lost(flow()) == ()
+
+
+def test_expire_tells_what_ended_once() -> None:
+    """Refreshed bindings live on, also when their first end has passed."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, CELL, expires="60"), flow(), 0)
+    registrar.register(LOGIN, register(DESK, expires="300", cseq=2), flow(), 30 * SECOND_US)
+    assert registrar.expire(59 * SECOND_US) == ()
+    gone = registrar.expire(70 * SECOND_US)
+    assert [bound.contact for bound in gone] == ["sip:anna@10.9.8.7:40000;transport=udp"]
+    assert registrar.expire(70 * SECOND_US) == ()
+    assert len(registrar.expire(340 * SECOND_US)) == 1
+    assert len(registrar) == 0
+
+
+def test_forget_removes_a_login() -> None:
+    """For users that are deleted."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, CELL), flow(), 0)
+    assert len(registrar.forget(LOGIN)) == 2
+    assert not registrar.reachable(LOGIN, 0)
+
+
+# Persistence
+
+
+def test_changes_are_the_last_state_of_each_binding() -> None:
+    """What came and went in between is a delete, which does no harm."""
+    registrar = Registrar()
+    agent = (("User-Agent", "phone\x01 " + "x" * 200),)
+    registrar.register(LOGIN, register(DESK, extra=agent), flow(61000), 0)
+    registrar.register(LOGIN, register(CELL, call_id="b"), flow(), 0)
+    registrar.register(LOGIN, register(f"{CELL};expires=0", call_id="b", cseq=2), flow(), 0)
+    changes = registrar.take_changes()
+    (row,) = changes.upserts
+    assert (row.login, row.contact, row.call_id, row.cseq) == (
+        LOGIN,
+        "sip:anna@192.168.1.20:5062",
+        "a@phone",
+        1,
+    )
+    assert (row.transport, row.local, row.source) == (
+        "udp",
+        "198.51.100.1:5060",
+        "203.0.113.7:61000",
+    )
+    assert row.expires_us == 3600 * SECOND_US
+    assert row.user_agent == ("phone " + "x" * 200)[:128]
+    assert changes.deletes == ((LOGIN, "sip:anna@10.9.8.7:40000;transport=udp"),)
+    assert registrar.take_changes() == replace(changes, upserts=(), deletes=())
+
+
+def test_bindings_survive_a_restart() -> None:
+    """What was written is loaded as it was, order of CSeq included; what is over is deleted."""
+    old = Registrar()
+    ipv6 = Flow("udp", Address("2001:db8::1", 5060), Address("2001:db8::7", 5062))
+    old.register(LOGIN, register(f"{DESK};q=0.3", cseq=7), ipv6, 0)
+    old.register(LOGIN, register(CELL, call_id="b", expires="60"), flow(), 0)
+    rows = old.take_changes().upserts
+    new = Registrar()
+    assert new.load(rows, 100 * SECOND_US) == 1
+    (bound,) = new.bindings(LOGIN, 100 * SECOND_US)
+    assert (bound.contact, bound.flow, bound.q_thousandths) == (
+        "sip:anna@192.168.1.20:5062",
+        ipv6,
+        300,
+    )
+    changes = new.take_changes()
+    assert changes.upserts == ()
+    assert changes.deletes == ((LOGIN, "sip:anna@10.9.8.7:40000;transport=udp"),)
+    assert new.register(LOGIN, register(DESK, cseq=7), ipv6, 100 * SECOND_US).status == 500
+    assert len(new.expire(4000 * SECOND_US)) == 1
+
+
+@pytest.mark.parametrize(
+    ("contact", "remote"),
+    [
+        ("<sip:anna@203.0.113.7:5070;transport=tcp>", Address("203.0.113.7", 5070)),
+        ("<sip:anna@203.0.113.7;transport=tcp>", Address("203.0.113.7", 5060)),
+        ("<sip:anna@192.168.1.20:5062;transport=tcp>", None),
+    ],
+)
+def test_stream_bindings_after_a_restart(contact: str, remote: Address | None) -> None:
+    """The connection is gone: without NAT the Contact is dialled, behind NAT nothing is left."""
+    old = Registrar()
+    old.register(LOGIN, register(contact), flow(transport="tcp", number=9), 0)
+    new = Registrar()
+    new.load(old.take_changes().upserts, 0)
+    flows = [bound.flow for bound in new.bindings(LOGIN, 0)]
+    assert flows == ([] if remote is None else [Flow("tcp", SWITCH, remote, 0)])
+
+
+# Against a naive registrar
+
+URIS = ("sip:a@192.0.2.1", "sip:a@192.0.2.2", "sip:b@192.0.2.3")
+
+
+@dataclass(frozen=True)
+class NaiveBinding:
+    """One line of the naive registrar's list."""
+
+    login: str
+    uri: str
+    call_id: str
+    cseq: int
+    port: int
+    ends_s: int
+
+
+class NaiveRegistrar:
+    """RFC 3261 10.3 word by word, for plain contacts and at most two of them."""
+
+    def __init__(self) -> None:
+        self.all: list[NaiveBinding] = []
+
+    def live(self, login: str, now_s: int) -> list[NaiveBinding]:
+        """What a login has now."""
+        return [b for b in self.all if b.login == login and b.ends_s > now_s]
+
+    def register(
+        self, login: str, asked: list[tuple[str, int]], call_id: str, cseq: int, port: int, now: int
+    ) -> int:
+        """The status; changes ``all`` only for 200."""
+        kept = self.live(login, now)
+        before = list(kept)
+        named = {uri for uri, _ in asked}
+        for uri, seconds in asked:
+            if 0 < seconds < 60:
+                return 423
+            for old in before:
+                moved = (
+                    old.uri not in named
+                    and old.uri[:5] == uri[:5]
+                    and old.call_id == call_id
+                    and old.port != port
+                )
+                if old.uri != uri and not moved:
+                    continue
+                if old.call_id == call_id and cseq <= old.cseq:
+                    return 500
+                kept = [b for b in kept if b.uri != old.uri]
+            kept = [b for b in kept if b.uri != uri]
+            if seconds:
+                kept.append(NaiveBinding(login, uri, call_id, cseq, port, now + min(seconds, 3600)))
+        if len(kept) > 2:
+            return 403
+        self.all = [b for b in self.all if b.login != login] + kept
+        return 200
+
+
+class RegistrarComparison(RuleBasedStateMachine):
+    """Random requests to both; same answers, same bindings, rows that say the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naive = NaiveRegistrar()
+        self.registrar = Registrar(Limits(contacts_max=2))
+        self.rows: dict[tuple[str, str], int] = {}
+        self.now_s = 0
+
+    @rule(
+        login=st.sampled_from(["x", "y"]),
+        asked=st.lists(
+            st.tuples(st.sampled_from(URIS), st.sampled_from([0, 30, 60, 900, 9000])),
+            min_size=1,
+            max_size=2,
+            unique_by=lambda item: item[0],
+        ),
+        call_id=st.sampled_from(["c1", "c2"]),
+        cseq=st.integers(1, 6),
+        port=st.sampled_from([5060, 5061]),
+    )
+    def register(
+        self, login: str, asked: list[tuple[str, int]], call_id: str, cseq: int, port: int
+    ) -> None:
+        """The same REGISTER to both."""
+        lines = [f"<{uri}>;expires={seconds}" for uri, seconds in asked]
+        request = register(*lines, call_id=call_id, cseq=cseq, login=login)
+        answer = self.registrar.register(login, request, flow(port), self.now_s * SECOND_US)
+        expected = self.naive.register(login, asked, call_id, cseq, port, self.now_s)
+        assert answer.status == expected
+
+    @rule(seconds=st.sampled_from([1, 45, 100, 1000]))
+    def wait(self, seconds: int) -> None:
+        """Time passes; sometimes it is swept."""
+        self.now_s += seconds
+
+    @rule()
+    def sweep(self) -> None:
+        """Remove what is over."""
+        for bound in self.registrar.expire(self.now_s * SECOND_US):
+            assert bound.expires_us <= self.now_s * SECOND_US
+
+    @rule()
+    def write(self) -> None:
+        """Write behind, then the rows are what is bound; dead ones may wait for their sweep."""
+        changes = self.registrar.take_changes()
+        for key in changes.deletes:
+            self.rows.pop(key, None)
+        for row in changes.upserts:
+            self.rows[row.login, row.contact] = row.expires_us
+        live = {key: ends for key, ends in self.rows.items() if ends > self.now_s * SECOND_US}
+        expected = {
+            (b.login, b.uri): b.ends_s * SECOND_US for b in self.naive.all if b.ends_s > self.now_s
+        }
+        assert live == expected
+
+    @invariant()
+    def same_bindings(self) -> None:
+        """Both know the same contacts, flows and ends."""
+        now_us = self.now_s * SECOND_US
+        for login in ("x", "y"):
+            found = {
+                (b.contact, b.flow.remote.port, b.cseq, b.expires_us)
+                for b in self.registrar.bindings(login, now_us)
+            }
+            expected = {
+                (b.uri, b.port, b.cseq, b.ends_s * SECOND_US)
+                for b in self.naive.live(login, self.now_s)
+            }
+            assert found == expected
+            assert self.registrar.reachable(login, now_us) == bool(expected)
+
+
+RegistrarComparison.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
+TestRegistrarComparison = RegistrarComparison.TestCase
