@@ -207,14 +207,23 @@ def test_direction_can_be_replaced() -> None:
 
 def test_hold_by_null_address_becomes_a_direction() -> None:
     """Our own address in c= would have ended the hold."""
-    assert audio(sent_on(SDP.replace(b"192.0.2.101", b"0.0.0.0"))).direction == "sendonly"
+    held = SDP.replace(b"192.0.2.101", b"0.0.0.0")
+    for said, meant in (
+        ("sendrecv", "sendonly"),
+        ("sendonly", "sendonly"),
+        ("recvonly", "inactive"),
+        ("inactive", "inactive"),
+    ):
+        offer = held.replace(b"sendrecv", said.encode())
+        assert audio(offer).direction == meant
+        assert audio(sent_on(offer)).direction == meant
     media_level = SDP.replace(b"RTP/AVP 8 0 101\r\n", b"RTP/AVP 8 0 101\r\nc=IN IP4 192.0.2.5\r\n")
     assert audio(sent_on(media_level.replace(b"192.0.2.101", b"0.0.0.0"))).direction == "sendrecv"
 
 
 def test_the_first_live_audio_is_the_one() -> None:
-    """A refused audio section keeps its place with port 0."""
-    sections = b"m=audio 0 RTP/SAVP 0\r\nm=audio 6 RTP/AVP 8\r\nm=audio 8 RTP/AVP 0\r\n"
+    """Refused and encrypted audio keeps its place with port 0."""
+    sections = b"m=audio 2 RTP/SAVP 0\r\nm=audio 6 RTP/AVP 8\r\nm=audio 8 RTP/AVP 0\r\n"
     body = b"v=0\r\nc=IN IP4 h\r\n" + sections
     media = sdp.parse(sent_on(body)).media
     assert [(m.port, m.protocol) for m in media] == [
@@ -231,7 +240,12 @@ def test_too_many_sections_are_not_sent_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"v=0\r\nm=video 4 RTP/AVP 0\r\n", b"v=0\r\nm=audio 0 RTP/AVP 0\r\n"]
+    "body",
+    [
+        b"v=0\r\nm=audio 4 RTP/SAVP 0\r\n",
+        b"v=0\r\nm=video 4 RTP/AVP 0\r\n",
+        b"v=0\r\nm=audio 0 RTP/AVP 0\r\n",
+    ],
 )
 def test_without_audio_nothing_is_sent_on(body: bytes) -> None:
     """488: we carry audio calls."""

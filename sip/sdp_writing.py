@@ -1,0 +1,211 @@
+"""Session descriptions that we send: a party's under our address, or our own.
+
+Used through ``sip.sdp``. A party's is edited as text, line by line, so that what we do not know
+stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sip.abnf import PORT_MAX, parse_number
+from sip.errors import RemoteError
+from sip.sdp_reading import (
+    DIRECTIONS,
+    HELD,
+    MEDIA_MAX,
+    NULL_HOST,
+    PLAIN_RTP,
+    Format,
+    SessionDescription,
+    media_fields,
+    text_lines,
+)
+
+# Attributes of the transport that we end here: each leg has its own.
+_DROPPED = frozenset(
+    {
+        "rtcp",
+        "rtcp-mux",
+        "rtcp-mux-only",
+        "rtcp-rsize",
+        "rtcp-xr",
+        "rtcp-fb",
+        "candidate",
+        "remote-candidates",
+        "end-of-candidates",
+        "ssrc",
+        "ssrc-group",
+        "group",
+        "mid",
+        "msid",
+        "msid-semantic",
+        "crypto",
+        "fingerprint",
+        "setup",
+        "connection",
+        "extmap",
+        "extmap-allow-mixed",
+        "alt",
+        "nortpproxy",
+        "direction",
+    }
+)
+
+
+def rewrite(
+    body: bytes,
+    *,
+    host: str,
+    rtp_port: int,
+    session_id: int,
+    version: int,
+    direction: str | None = None,
+) -> bytes:
+    """The description as it goes on to the other side of a call.
+
+    o= and s= become ours (topology hiding), c= and the port of the first live audio over plain RTP
+    become ``host`` and ``rtp_port``; other sections are kept in their place with port 0 (RFC 3264
+    6), the attributes of the old transport are dropped. ``direction`` replaces what the section said, None keeps it.
+    Codecs, fmtp and ptime stay as they are. Raises RemoteError: 488 without audio over plain RTP,
+    400 when it is broken.
+    """
+    session, *sections = _sections(text_lines(body))
+    audio = next((section for section in sections if _is_live_audio(section[0])), None)
+    if audio is None:
+        raise RemoteError("SDP: no audio over plain RTP", 488)
+    if direction is None and _is_held_by_null_host(audio, session):
+        direction = HELD.get(_said_direction(audio, session))
+    out = _opening(host, session_id, version)
+    out += [line for line in session if line[:2] == "b="]
+    out.append("t=0 0")
+    out += [line for line in session if line[:2] == "a=" and _is_kept(line, direction)]
+    for section in sections:
+        if section is audio:
+            out += _moved(section, rtp_port, direction)
+        else:
+            out.append(_with_port(section[0], 0))
+    return _joined(out)
+
+
+def _opening(host: str, session_id: int, version: int) -> list[str]:
+    address = f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
+    return ["v=0", f"o=- {session_id} {version} {address}", "s=-", f"c={address}"]
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "\r\n".join([*lines, ""]).encode()
+
+
+def _sections(lines: list[str]) -> list[list[str]]:
+    """The session's lines, then those of each m= section, which begin with the m= line."""
+    sections: list[list[str]] = [[]]
+    for line in lines:
+        if line[:2] == "m=":
+            sections.append([])
+        sections[-1].append(line)
+    if len(sections) - 1 > MEDIA_MAX:
+        raise RemoteError(f"SDP: {len(sections) - 1} media sections, at most {MEDIA_MAX}", 488)
+    return sections
+
+
+def _is_live_audio(media_line: str) -> bool:
+    """As ``Media.is_live_audio``, from the text alone."""
+    kind, port, protocol, *_ = media_fields(media_line[2:])
+    if kind.lower() != "audio" or protocol not in PLAIN_RTP:
+        return False
+    return parse_number(port.partition("/")[0], "SDP port", PORT_MAX) != 0
+
+
+def _is_held_by_null_host(audio: list[str], session: list[str]) -> bool:
+    """Our own address in c= would end such a hold; a direction has to keep it."""
+    lines = [line for line in (*session, *audio) if line[:2] == "c="]
+    return bool(lines) and lines[-1].rstrip().endswith(f" {NULL_HOST}")
+
+
+def _said_direction(audio: list[str], session: list[str]) -> str:
+    said = (line[2:].strip() for line in (*audio, *session) if line[:2] == "a=")
+    return next((name for name in said if name in DIRECTIONS), "sendrecv")
+
+
+def _is_kept(attribute_line: str, direction: str | None) -> bool:
+    name = attribute_line[2:].partition(":")[0].strip()
+    if name in _DROPPED or name.startswith("ice-"):
+        return False
+    return direction is None or name not in DIRECTIONS
+
+
+def _moved(section: list[str], rtp_port: int, direction: str | None) -> list[str]:
+    out = [_with_port(section[0], rtp_port)]
+    for line in section[1:]:
+        kind = line[:2]
+        if kind == "b=" or (kind == "a=" and _is_kept(line, direction)):
+            out.append(line)
+    if direction is not None:
+        out.append(f"a={direction}")
+    return out
+
+
+def _with_port(media_line: str, port: int) -> str:
+    kind, _, *rest = media_fields(media_line[2:])
+    return f"m={kind} {port} {' '.join(rest)}"
+
+
+# What we can make ourselves: tones and announcements in G.711, with key presses.
+G711_FORMATS = (
+    Format(8, "PCMA", 8000),
+    Format(0, "PCMU", 8000),
+    Format(101, "telephone-event", 8000, "0-16"),
+)
+
+
+def g711_formats(offered: Iterable[Format]) -> tuple[Format, ...]:
+    """What of an offer we can talk ourselves, the offerer's order and payload types kept.
+
+    One G.711 codec, the first that is offered, and telephone-event at 8000 Hz; empty when neither
+    PCMA nor PCMU is offered, which is to be answered with 488.
+    """
+    formats = tuple(offered)
+    codec = next((f for f in formats if f.encoding.upper() in ("PCMA", "PCMU")), None)
+    if codec is None:
+        return ()
+    events = (f for f in formats if f.is_telephone_event and f.clock_hz == 8000)
+    return (codec, *(Format(f.payload_type, f.encoding, 8000, "0-16") for f in list(events)[:1]))
+
+
+def build_audio(
+    *,
+    host: str,
+    rtp_port: int,
+    session_id: int,
+    version: int,
+    formats: Iterable[Format] = G711_FORMATS,
+    direction: str = "sendrecv",
+    ptime_ms: int = 20,
+    answering: SessionDescription | None = None,
+) -> bytes:
+    """A description of our own, as offer or, with ``answering``, as the answer to that offer.
+
+    An answer has a section for each of the offer's (RFC 3264 6): those that are not its first live
+    audio get port 0.
+    """
+    audio = _audio_lines(rtp_port, tuple(formats), direction, ptime_ms)
+    out = [*_opening(host, session_id, version), "t=0 0"]
+    if answering is None:
+        return _joined(out + audio)
+    for media in answering.media:
+        refused = [f"m={media.kind} 0 {media.protocol} {media.formats_text}"]
+        out += audio if media is answering.audio else refused
+    return _joined(out)
+
+
+def _audio_lines(
+    rtp_port: int, formats: tuple[Format, ...], direction: str, ptime_ms: int
+) -> list[str]:
+    names = " ".join(str(f.payload_type) for f in formats)
+    lines = [f"m=audio {rtp_port} RTP/AVP {names}"]
+    for f in formats:
+        lines.append(f"a=rtpmap:{f.payload_type} {f.encoding}/{f.clock_hz}")
+        if f.fmtp:
+            lines.append(f"a=fmtp:{f.payload_type} {f.fmtp}")
+    return [*lines, f"a=ptime:{ptime_ms}", f"a={direction}"]
