@@ -6,6 +6,7 @@ the next deadline.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 
 from sip.flow import Address, Flow
 from sip.stream_transport import StreamTransport
-from sip.transport import Listener, UdpListener, Unreachable, local_host_towards
+from sip.transport import Listener, MakeSocket, UdpListener, Unreachable, local_host_towards
 
 if TYPE_CHECKING:
     from sip.events import Event
@@ -48,12 +49,14 @@ class SipService(Service):
         reactor: Any,
         clock: Callable[[], float],
         on_event: Callable[[Event, float], None],
+        make_socket: MakeSocket = socket.socket,
     ) -> None:
         self.stack = stack
         self._listeners = tuple(listeners)
         self._reactor = reactor
         self._clock = clock
         self._on_event = on_event
+        self._make_socket = make_socket
         self._udp: dict[Address, UdpListener] = {}
         self._local: dict[Listener, Address] = {}
         self._streams = StreamTransport(reactor, self._receive, self._note_lost)
@@ -199,7 +202,7 @@ class SipService(Service):
     def _listen(self, listener: Listener) -> Address:
         if listener.transport != "udp":
             return self._streams.listen(listener)
-        udp = UdpListener(listener, self._reactor, self._receive)
+        udp = UdpListener(listener, self._reactor, self._receive, self._make_socket)
         udp.open()
         self._udp[udp.address] = udp
         return udp.address

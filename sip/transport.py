@@ -47,6 +47,8 @@ _LOSSY = frozenset(
 Deliver = Callable[[list[tuple[bytes, Flow]]], None]
 """Takes everything that one wake-up of the reactor brought, in order of arrival."""
 
+MakeSocket = Callable[[int, int], socket.socket]
+
 
 class Listener(NamedTuple):
     """Where to listen: ``udp`` or ``tcp``, and an address whose host may be a wildcard."""
@@ -106,13 +108,20 @@ class UdpCounters:
 
 @implementer(IReadDescriptor)
 class UdpListener:
-    """One bound UDP socket."""
+    """One bound UDP socket, which ``make_socket(family, type)`` makes."""
 
-    def __init__(self, listener: Listener, reactor: Any, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        reactor: Any,
+        deliver: Deliver,
+        make_socket: MakeSocket = socket.socket,
+    ) -> None:
         self.listener = listener
         self.counters = UdpCounters()
         self._reactor = reactor
         self._deliver = deliver
+        self._make_socket = make_socket
         self._socket: socket.socket | None = None
         self._ipv6 = ":" in listener.address.host
         self._read: Callable[[], tuple[bytes, Flow]] = self._read_bound
@@ -126,7 +135,7 @@ class UdpListener:
     def open(self) -> None:
         """Bind and begin to read. Raises ListenFailed."""
         family = socket.AF_INET6 if self._ipv6 else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock = self._make_socket(family, socket.SOCK_DGRAM)
         try:
             self._configure(sock)
             sock.bind(tuple(self.listener.address))

@@ -1,0 +1,241 @@
+"""TCP listeners and connections on a reactor in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionRefusedError
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+
+from sip import stream_transport
+from sip.flow import Address, Flow
+from sip.stream_transport import (
+    FIRST_MESSAGE_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
+    UNSENT_BYTES_MAX,
+    SipConnection,
+    StreamTransport,
+)
+from sip.transport import Listener, ListenFailed
+from tests.sip.fakes import FakeTcp
+from tests.sip.peers import request, wire_bytes
+
+LOCAL = Address("192.0.2.2", 5060)
+PHONE = Address("192.0.2.1", 49152)
+TRUNK = Flow("tcp", LOCAL, Address("192.0.2.9", 5060))
+MESSAGE = wire_bytes(request("OPTIONS"), transport="TCP")
+
+
+class Streams:
+    """The transport, what it delivered and which flows it lost."""
+
+    def __init__(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.delivered: list[tuple[bytes, Flow]] = []
+        self.lost: list[Flow] = []
+        self.streams = StreamTransport(self.reactor, self.delivered.extend, self.lost.append)
+        self.streams.listen(Listener("tcp", LOCAL))
+
+    def accept(self, remote: Address = PHONE) -> tuple[SipConnection, FakeTcp] | None:
+        """Let a peer connect; ``None`` when it is refused."""
+        factory = self.reactor.tcpServers[0][1]
+        protocol = factory.buildProtocol(IPv4Address("TCP", remote.host, remote.port))
+        return None if protocol is None else connected(protocol, FakeTcp(LOCAL, remote))
+
+    def accepted(self, remote: Address = PHONE) -> tuple[SipConnection, FakeTcp]:
+        """Let a peer connect that is not refused."""
+        found = self.accept(remote)
+        assert found is not None
+        return found
+
+    def opened(self, number: int = 0) -> tuple[SipConnection, FakeTcp]:
+        """Let an attempt of ours succeed."""
+        host, port, factory, _, _ = self.reactor.tcpClients[number]
+        tcp = FakeTcp(Address("192.0.2.2", 33333), Address(host, port))
+        return connected(factory.buildProtocol(IPv4Address("TCP", host, port)), tcp)
+
+
+def connected(protocol: Any, tcp: FakeTcp) -> tuple[SipConnection, FakeTcp]:
+    """Join both ends."""
+    protocol.makeConnection(tcp)
+    return protocol, tcp
+
+
+def lose(connection: SipConnection) -> None:
+    """End a connection from outside."""
+    connection.connectionLost(Failure(ConnectionDone()))
+
+
+def test_messages_are_cut_out_of_the_stream_with_the_connections_flow() -> None:
+    """However the bytes are divided."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    phone.dataReceived(MESSAGE[:30])
+    phone.dataReceived(MESSAGE[30:] + MESSAGE)
+    assert streams.delivered == [(MESSAGE, Flow("tcp", LOCAL, PHONE, phone.number))] * 2
+
+
+def test_a_phone_is_called_over_its_own_connection() -> None:
+    """A flow's number leads back to it; no new connection is opened."""
+    streams = Streams()
+    first, first_tcp = streams.accepted()
+    _, second_tcp = streams.accepted()
+    assert first.flow is not None
+    streams.streams.send(b"INVITE", first.flow)
+    assert (first_tcp.written, second_tcp.written) == (b"INVITE", b"")
+    assert streams.reactor.tcpClients == []
+
+
+def test_a_keep_alive_is_answered() -> None:
+    """RFC 5626 4.4.1: CRLF CRLF, then CRLF."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    phone.dataReceived(b"\r\n\r\n")
+    assert tcp.written == b"\r\n"
+    assert streams.delivered == []
+
+
+def test_a_stream_that_cannot_be_cut_is_closed() -> None:
+    """What was complete before is still delivered."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    phone.dataReceived(MESSAGE + b"OPTIONS sip:x SIP/2.0\r\nContent-Length: -1\r\n\r\n")
+    assert len(streams.delivered) == 1
+    assert tcp.closing
+
+
+def test_a_lost_connection_is_told_and_forgotten() -> None:
+    """Sending on it afterwards is told as lost again, and opens nothing."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    flow = phone.flow
+    assert flow is not None
+    lose(phone)
+    assert streams.lost == [flow]
+    streams.streams.send(b"x", flow)
+    assert streams.lost == [flow, flow]
+    assert (len(streams.streams), streams.streams._per_source) == (0, {})
+
+
+def test_a_flow_numbered_0_opens_one_connection_and_uses_it_again() -> None:
+    """What is sent meanwhile waits; it leaves from the flow's local address."""
+    streams = Streams()
+    streams.streams.send(b"one", TRUNK)
+    streams.streams.send(b"two", TRUNK)
+    assert [client[:2] for client in streams.reactor.tcpClients] == [("192.0.2.9", 5060)]
+    assert streams.reactor.tcpClients[0][4] == ("192.0.2.2", 0)
+    connection, tcp = streams.opened()
+    assert tcp.written == b"onetwo"
+    streams.streams.send(b"three", TRUNK)
+    assert tcp.written == b"onetwothree"
+    connection.dataReceived(MESSAGE)
+    assert streams.delivered == [(MESSAGE, TRUNK._replace(connection=connection.number))]
+
+
+def test_a_connection_that_we_opened_is_lost_under_both_its_numbers() -> None:
+    """Requests were sent on flow 0; the next one opens a new connection."""
+    streams = Streams()
+    streams.streams.send(b"one", TRUNK)
+    connection, _ = streams.opened()
+    lose(connection)
+    assert streams.lost == [TRUNK, TRUNK._replace(connection=connection.number)]
+    streams.streams.send(b"two", TRUNK)
+    assert len(streams.reactor.tcpClients) == 2
+
+
+def test_a_connection_that_cannot_be_opened_is_told() -> None:
+    """A refusal ends the attempt, and the next request tries again."""
+    streams = Streams()
+    streams.streams.send(b"one", TRUNK)
+    _, _, factory, timeout_s, _ = streams.reactor.tcpClients[0]
+    assert timeout_s == stream_transport.CONNECT_TIMEOUT_S
+    factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+    assert streams.lost == [TRUNK]
+    assert len(streams.streams) == 0
+
+
+def test_a_source_may_keep_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are not hurt, and a closed one makes room."""
+    monkeypatch.setattr(stream_transport, "CONNECTIONS_PER_SOURCE_MAX", 2)
+    streams = Streams()
+    first, _ = streams.accepted()
+    streams.accepted()
+    assert streams.accept() is None
+    streams.accepted(Address("192.0.2.77", 1))
+    lose(first)
+    streams.accepted()
+
+
+def test_all_connections_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accepted and opened ones."""
+    monkeypatch.setattr(stream_transport, "CONNECTIONS_MAX", 1)
+    streams = Streams()
+    streams.accepted()
+    assert streams.accept(Address("192.0.2.77", 1)) is None
+    streams.streams.send(b"x", TRUNK)
+    assert streams.lost == [TRUNK]
+
+
+def test_a_silent_connection_is_closed_early_and_an_idle_one_late() -> None:
+    """A registered phone may say nothing for two hours."""
+    streams = Streams()
+    _, silent = streams.accepted()
+    phone, tcp = streams.accepted()
+    phone.dataReceived(MESSAGE)
+    streams.reactor.advance(FIRST_MESSAGE_TIMEOUT_S)
+    assert (silent.closing, tcp.closing) == (True, False)
+    streams.reactor.advance(IDLE_TIMEOUT_S)
+    assert tcp.closing
+
+
+def test_a_peer_that_does_not_read_is_cut_off() -> None:
+    """Memory for what waits is bounded; reading again clears the account."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    assert phone.flow is not None
+    half = b"x" * (UNSENT_BYTES_MAX // 2 + 1)
+    for _ in range(3):
+        tcp.producer.pauseProducing()
+        streams.streams.send(half, phone.flow)
+        tcp.producer.resumeProducing()
+    assert not tcp.aborted
+    tcp.producer.pauseProducing()
+    streams.streams.send(half, phone.flow)
+    streams.streams.send(half, phone.flow)
+    assert tcp.aborted
+
+
+def test_a_connection_being_opened_keeps_a_bounded_queue() -> None:
+    """What is beyond is dropped; the attempt has its own timeout."""
+    streams = Streams()
+    streams.streams.send(b"a", TRUNK)
+    streams.streams.send(b"b" * UNSENT_BYTES_MAX, TRUNK)
+    _, tcp = streams.opened()
+    assert tcp.written == b"a"
+
+
+def test_closing_ends_listeners_and_connections() -> None:
+    """And the timers of the connections with them."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    assert len(streams.streams.close()) == 1
+    assert tcp.closing
+    lose(phone)
+    assert streams.reactor.getDelayedCalls() == []
+
+
+def test_a_busy_port_is_named() -> None:
+    """The same error as for UDP."""
+
+    class Busy(MemoryReactorClock):
+        def listenTCP(self, port: int, factory: Any, **options: Any) -> Any:
+            del factory, options
+            raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
+
+    streams = StreamTransport(Busy(), lambda batch: None, lambda flow: None)
+    with pytest.raises(ListenFailed) as caught:
+        streams.listen(Listener("tcp", Address("127.0.0.1", 5060)))
+    assert str(caught.value) == "cannot listen on tcp 127.0.0.1:5060: address already in use"
