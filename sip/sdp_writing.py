@@ -66,9 +66,10 @@ def rewrite(
 
     o= and s= become ours (topology hiding), c= and the port of the first live audio over plain RTP
     become ``host`` and ``rtp_port``; other sections are kept in their place with port 0 (RFC 3264
-    6), the attributes of the old transport are dropped. ``direction`` replaces what the section said, None keeps it.
-    Codecs, fmtp and ptime stay as they are. Raises RemoteError: 488 without audio over plain RTP,
-    400 when it is broken.
+    6), and the attributes of the old transport are dropped. ``direction`` replaces what the
+    section said, None keeps it. Codecs, fmtp and ptime stay as they are.
+
+    Raises RemoteError: 488 without audio over plain RTP, 400 when it is broken.
     """
     session, *sections = _sections(text_lines(body))
     audio = next((section for section in sections if _is_live_audio(section[0])), None)
