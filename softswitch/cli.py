@@ -13,13 +13,12 @@ from typing import Any, NoReturn
 
 import click
 
-from softswitch.cli_local import Local
+from softswitch.admin.refusal import Refused
 from softswitch.clock import utc_us
 from softswitch.config import Config, ConfigError, find, load
 from softswitch.control_socket import ControlError, NotRunning, ask
-from softswitch.route_question import parse_time, plan_lines
-from softswitch.show import SUBJECTS, table
-from softswitch.verbs import REFUSALS, refusal_lines
+from softswitch.plan_text import parse_time, plan_lines
+from softswitch.subjects import LIVE, SUBJECTS, table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 account_option = click.option("--account", metavar="ID", default="", help="Only this account.")
@@ -52,10 +51,16 @@ class Switch:
             refused([str(problem) for problem in error.problems])
 
     def _ask_store(self, config: Config, verb: str, arguments: dict[str, Any]) -> Any:
+        if verb == "status" or (verb == "show" and arguments["what"] in LIVE):
+            refused(["the service is not running"])
+        # Imported only here: database and migrations take a second that scripts, which ask a
+        # running service again and again, need not wait.
+        from softswitch.cli_local import LocalRefusal, ask_store
+
         try:
-            return Local(config).ask(verb, arguments)
-        except REFUSALS as error:
-            refused(refusal_lines(error))
+            return ask_store(config, verb, arguments)
+        except LocalRefusal as error:
+            refused(error.lines)
 
 
 pass_switch = click.make_pass_decorator(Switch)
@@ -148,9 +153,7 @@ def check(switch: Switch, as_json: bool) -> None:
 @click.option("--account", metavar="ID", default="", help="FROM is an extension of this account.")
 @json_option
 @pass_switch
-def route(
-    switch: Switch, caller: str, dialled: str, at: str, account: str, as_json: bool
-) -> None:
+def route(switch: Switch, caller: str, dialled: str, at: str, account: str, as_json: bool) -> None:
     """What would happen to a call, and why. FROM: an extension, a SIP login, a trunk, a number."""
     arguments = {"from": caller, "to": dialled, "at": at, "account": account}
     result = switch.ask("route", **arguments)
@@ -188,8 +191,8 @@ def jobs_run(switch: Switch, name: str, at: str, as_json: bool) -> None:
     """Run a job now, as if it were TIME."""
     try:
         at_us = int(parse_time(at).timestamp() * 1_000_000) if at else utc_us()
-    except REFUSALS as error:
-        refused(refusal_lines(error))
+    except Refused as error:
+        refused([str(error)])
     result = switch.ask("jobs run", name=name, at_us=at_us)
     say(result, lambda: [f"{result['job']}: {result['done']} done"], as_json)
 
@@ -233,9 +236,7 @@ def _money_command(name: str, text: str) -> None:
     def command(
         switch: Switch, account_id: str, amount: str, why: str, key: str, as_json: bool
     ) -> None:
-        result = switch.ask(
-            f"account {name}", account=account_id, amount=amount, text=why, key=key
-        )
+        result = switch.ask(f"account {name}", account=account_id, amount=amount, text=why, key=key)
         say(result, lambda: [f"{account_id} has {result['balance']}"], as_json)
 
 
@@ -273,7 +274,9 @@ def _unbuilt_import(name: str) -> None:
     @main.group(name, help=f"Import of {name} (not built yet).")
     def group() -> None: ...
 
-    @group.command("import", help="Not built yet.", context_settings={"ignore_unknown_options": True})
+    @group.command(
+        "import", help="Not built yet.", context_settings={"ignore_unknown_options": True}
+    )
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def command(arguments: tuple[str, ...]) -> None:
         refused([f"{name} import is not built yet"])

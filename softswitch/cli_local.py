@@ -2,81 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from softswitch.admin.history import Actor
-from softswitch.admin.refusal import refuse
 from softswitch.clock import utc_us
 from softswitch.config import Config
-from softswitch.route_question import NobodyRegistered, ask, parse_time
+from softswitch.plan_text import parse_time
+from softswitch.route_question import NobodyRegistered, ask
 from softswitch.secrets import load_vault
-from softswitch.show import LIVE
 from softswitch.snapshot import build
-from softswitch.store.connect import StoreUnavailable
+from softswitch.store.connect import StoreUnavailable, reach
 from softswitch.store.database import Database
 from softswitch.store.migrate import migrate
-from softswitch.verbs import OPERATOR, VERBS, Scope, Site, text
-
-NEEDS_SERVICE = "the service is not running"
+from softswitch.verbs import OPERATOR, REFUSALS, VERBS, Scope, Site, refusal_lines, text
 
 
-class Local:
-    """Answers verbs like the control socket does, in this process and its own transactions."""
+class LocalRefusal(Exception):
+    """The verb is refused; ``lines`` say why, one a problem."""
 
-    def __init__(self, config: Config) -> None:
-        """Opens nothing yet."""
-        self._config = config
-        self._database = Database(
-            config.store.url, call_from_thread=lambda function, *args: function(*args)
-        )
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
 
-    def ask(self, verb: str, arguments: Mapping[str, Any]) -> Any:
-        """The verb's result. Raises one of ``softswitch.verbs.REFUSALS``."""
-        if verb == "status" or (verb == "show" and arguments.get("what") in LIVE):
-            raise refuse("", NEEDS_SERVICE)
-        self._prepare_store()
-        try:
-            return self._route(arguments) if verb == "route" else self._run(verb, arguments)
-        finally:
-            self._database.stop()
 
-    def _prepare_store(self) -> None:
-        folder = self._config.store.state_dir
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreUnavailable(f"store.state_dir {folder}: {error.strerror}") from None
-        with self._transaction(reads=True):
-            pass  # says in one line when the database cannot be reached
-        migrate(self._database.engine)
+def ask_store(config: Config, verb: str, arguments: Mapping[str, Any]) -> Any:
+    """The verb's result, as the control socket would give it. Raises ``LocalRefusal``.
 
-    def _run(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        verb, site = VERBS[name], self._site()
+    Verbs of the running service alone are not for here.
+    """
+    try:
+        with _opened(config) as local:
+            return local.route(arguments) if verb == "route" else local.run(verb, arguments)
+    except REFUSALS as error:
+        raise LocalRefusal(refusal_lines(error)) from None
+
+
+@contextmanager
+def _opened(config: Config) -> Iterator[_Local]:
+    folder = config.store.state_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"store.state_dir {folder}: {error.strerror}") from None
+    # No threads are started: everything runs in this one.
+    database = Database(config.store.url, call_from_thread=_call)
+    try:
+        reach(database.engine)
+        migrate(database.engine)
+        yield _Local(config, database)
+    finally:
+        database.stop()
+
+
+class _Local:
+    """An open store and what verbs need beside it."""
+
+    def __init__(self, config: Config, database: Database) -> None:
+        self._database = database
+        self._site = Site(config, load_vault(config.store.state_dir), running=False)
+
+    def run(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """One of ``VERBS``, in the transactions that it asks for."""
+        verb = VERBS[name]
         if verb.prepare is not None:
-            with self._transaction(reads=True) as session:
+            with self._database.sync_transaction(reads=True) as session:
                 arguments = {**arguments, "prepared": verb.prepare(session, arguments)}
         reads = verb.scope is Scope.NOTHING or bool(arguments.get("dry_run"))
-        with self._transaction(reads=reads) as session:
-            return verb.work(session, site, arguments, Actor(OPERATOR, "", utc_us()))
+        with self._database.sync_transaction(reads=reads) as session:
+            return verb.work(session, self._site, arguments, Actor(OPERATOR, "", utc_us()))
 
-    def _route(self, arguments: Mapping[str, Any]) -> Any:
+    def route(self, arguments: Mapping[str, Any]) -> Any:
+        """A routing question to the snapshot that the service would start with."""
         at = text(arguments, "at")
         time = parse_time(at) if at else datetime.now(UTC)
-        with self._transaction(reads=True) as session:
-            snapshot = build(session, self._site().vault, self._config.sip.domain)
+        with self._database.sync_transaction(reads=True) as session:
+            snapshot = build(session, self._site.vault, self._site.config.sip.domain)
         caller, dialled = text(arguments, "from"), text(arguments, "to")
         account = text(arguments, "account") or None
         return ask(snapshot, NobodyRegistered(snapshot), caller, dialled, time, account)
 
-    def _site(self) -> Site:
-        return Site(self._config, load_vault(self._config.store.state_dir), running=False)
 
-    @contextmanager
-    def _transaction(self, *, reads: bool) -> Iterator[Session]:
-        with self._database.sync_transaction(reads=reads) as session:
-            yield session
+def _call(function: Callable[..., object], *args: object) -> object:
+    return function(*args)

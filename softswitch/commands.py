@@ -71,9 +71,7 @@ class Commands:
         kwargs: dict[str, Any],
         account: AccountId,
     ) -> T:
-        result, part = await self._database.run(
-            self._with_account, function, args, kwargs, account
-        )
+        result, part = await self._database.run(self._with_account, function, args, kwargs, account)
         self._snapshots.publish_account(part)
         return result  # type: ignore[no-any-return]
 

@@ -26,11 +26,12 @@ from softswitch.admin.history import Actor
 from softswitch.admin.refusal import refuse
 from softswitch.clock import iso, utc_us
 from softswitch.commands import Commands, RunsTransactions
-from softswitch.route_question import ask, parse_time
+from softswitch.plan_text import parse_time
+from softswitch.route_question import ask
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import RouteState
-from softswitch.show import LIVE
 from softswitch.snapshot import SnapshotHolder
+from softswitch.subjects import LIVE
 from softswitch.verbs import (
     OPERATOR,
     REFUSALS,
@@ -215,9 +216,7 @@ def _parse(request: bytes) -> tuple[str, dict[str, Any]]:
     return str(document.get("verb", "")), arguments
 
 
-def _encoded(
-    verb: Verb, site: Site, arguments: Arguments, by: Actor
-) -> Callable[[Session], bytes]:
+def _encoded(verb: Verb, site: Site, arguments: Arguments, by: Actor) -> Callable[[Session], bytes]:
     """The verb's work with its result as bytes: long reports are encoded in the thread too."""
 
     def work(session: Session) -> bytes:

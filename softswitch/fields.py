@@ -181,9 +181,7 @@ Currency = Annotated[Text, AfterValidator(_currency)]
 Whole = Annotated[int, Field(strict=True)]
 Switch = Annotated[bool, Field(strict=True)]
 # Decimal strings outside, micros inside.
-Micros = Annotated[
-    int, BeforeValidator(_micros), PlainSerializer(format_micros, return_type=str)
-]
+Micros = Annotated[int, BeforeValidator(_micros), PlainSerializer(format_micros, return_type=str)]
 SignedMicros = Annotated[
     int, BeforeValidator(_signed_micros), PlainSerializer(format_micros, return_type=str)
 ]

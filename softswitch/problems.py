@@ -31,4 +31,6 @@ class FileProblems(Exception):
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """The sentence for a key that no model has, with the nearest known one."""
     nearest = get_close_matches(key, sorted(known), n=1, cutoff=0.0)
-    return f'unknown key "{key}"' + (f', the nearest known key is "{nearest[0]}"' if nearest else "")
+    return f'unknown key "{key}"' + (
+        f', the nearest known key is "{nearest[0]}"' if nearest else ""
+    )

@@ -1,12 +1,12 @@
-"""``softswitch route FROM TO``: asks the routing function that calls are routed by, and prints it."""
+"""``softswitch route FROM TO``: asks the function that calls are routed by."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from billing.money import format_micros
-from softswitch.admin.refusal import Refused, refuse
+from softswitch.admin.refusal import refuse
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import (
@@ -77,9 +77,7 @@ def find_caller(
     raise refuse("from", f"{caller} is not a SIP login, a trunk or a number; give --account")
 
 
-def _extension(
-    snapshot: RoutingSnapshot, account: AccountId, extension: Extension
-) -> PhoneCaller:
+def _extension(snapshot: RoutingSnapshot, account: AccountId, extension: Extension) -> PhoneCaller:
     found = snapshot.accounts.get(account)
     if found is None:
         raise refuse("account", f"account {account} does not exist")
@@ -104,32 +102,6 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         ],
         "incoming": _payment(plan.incoming),
     }
-
-
-def plan_lines(document: dict[str, Any]) -> list[str]:
-    """A plan for a person: the trace, then the steps in order."""
-    lines = list(document["trace"])
-    for number, step in enumerate(document["steps"], 1):
-        details = ", ".join(
-            f"{key} {value}"
-            for key, value in step.items()
-            if key != "step" and value not in (None, "", [], False)
-        )
-        lines.append(f"{number}. {step['step']}: {details}")
-    return lines
-
-
-def parse_time(text: str) -> datetime:
-    """An ISO 8601 time, in UTC when it names no offset. Raises ``Refused``."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise _not_a_time(text) from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-def _not_a_time(text: str) -> Refused:
-    return refuse("at", f"{text} is not a time like 2026-01-31T09:00:00Z")
 
 
 def _step(step: Step) -> dict[str, Any]:

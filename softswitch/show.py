@@ -1,28 +1,17 @@
-"""``softswitch show``: what there is to see, with the contract's fields, and tables for people."""
+"""``softswitch show``: the rows of what is stored, with the contract's fields."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from softswitch.admin.refusal import refuse
 from softswitch.store import queries
+from softswitch.subjects import SUBJECTS
 
 Rows = list[dict[str, Any]]
-
-LIVE = {
-    "registrations": (
-        "account", "extension", "login", "contact", "source", "transport", "expires_at",
-        "user_agent",
-    ),
-    "calls": (
-        "call_id", "account", "direction", "from", "to", "state", "started_at", "answered_at",
-    ),
-}  # fmt: skip
-CELL_MAX = 40  # characters; a table is for looking, --json is for everything
 
 
 def _none(session: Session, account: str | None = None) -> Rows:
@@ -30,7 +19,7 @@ def _none(session: Session, account: str | None = None) -> Rows:
     return []
 
 
-STORED: dict[str, Callable[[Session, str | None], Rows]] = {
+READERS: dict[str, Callable[[Session, str | None], Rows]] = {
     "accounts": queries.accounts,
     "balance": queries.balance,
     "cdrs": queries.cdrs,
@@ -40,31 +29,11 @@ STORED: dict[str, Callable[[Session, str | None], Rows]] = {
     "voicemails": _none,
     "mails": _none,
 }
-SUBJECTS = (*STORED, *LIVE)
 
 
 def show(session: Session, what: str, account: str | None) -> Rows:
-    """The rows of one of ``STORED``. Raises ``Refused`` for anything else."""
-    reader = STORED.get(what)
+    """The rows of one of ``READERS``. Raises ``Refused`` for anything else."""
+    reader = READERS.get(what)
     if reader is None:
         raise refuse("what", f"{what} is not one of {', '.join(SUBJECTS)}")
     return reader(session, account)
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as columns for a person; a sentence when there are none."""
-    if not rows:
-        return "none"
-    heads = [key for key, value in rows[0].items() if not isinstance(value, list | dict)]
-    lines = [heads, *([_cell(row.get(head)) for head in heads] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _cell(value: Any) -> str:
-    text = "-" if value is None else value if isinstance(value, str) else json.dumps(value)
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= CELL_MAX else f"{text[: CELL_MAX - 1]}…"

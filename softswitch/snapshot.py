@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from billing.tariff import Rate, TariffIndex
@@ -169,7 +169,8 @@ def read_provider(session: Session) -> Provider:
     """Trunks, routes, tariffs and the one-of-a-kind sections."""
     settings = {row.name: row.value for row in session.scalars(select(models.Setting))}
     emergency = settings.get("emergency", {})
-    trunks = [_trunk(row) for row in session.scalars(_trunks_in_order())]
+    in_order = select(models.Trunk).order_by(models.Trunk.position, models.Trunk.name)
+    trunks = [_trunk(row) for row in session.scalars(in_order)]
     return Provider(
         trunks={trunk.name: trunk for trunk in trunks},
         trunk_hosts={
@@ -355,10 +356,6 @@ def _trunk(row: models.Trunk) -> model.Trunk:
     )
 
 
-def _trunks_in_order() -> Select[tuple[models.Trunk]]:
-    return select(models.Trunk).order_by(models.Trunk.position, models.Trunk.name)
-
-
 def _minute(clock: str) -> int:
     hours, _, minutes = clock.partition(":")
     return int(hours) * 60 + int(minutes)
@@ -371,7 +368,7 @@ def _rows(
     account_id: AccountId | None,
 ) -> list[Any]:
     """Plain rows of a model's columns: an ORM object each would double the time of a start."""
-    columns = [attribute for attribute in kind.__mapper__.column_attrs]
+    columns = list(kind.__mapper__.column_attrs)
     query = select(*(getattr(kind, attribute.key).label(attribute.key) for attribute in columns))
     query = query.where(column == account_id) if account_id is not None else query
     return list(session.execute(query).all())

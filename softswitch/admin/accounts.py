@@ -68,9 +68,7 @@ def _amount(amount: str) -> int:
     return micros
 
 
-def _posting(
-    by: Actor, account_id: str, kind: str, micros: int, text: str, key: str
-) -> Posting:
+def _posting(by: Actor, account_id: str, kind: str, micros: int, text: str, key: str) -> Posting:
     if len(key) > KEY_MAX or len(text) > TEXT_MAX:
         raise refuse("", f"A key has at most {KEY_MAX} characters, a text {TEXT_MAX}.")
     return Posting(

@@ -33,7 +33,7 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append a History row. Of ``before`` and ``after`` only what differs is kept, secrets masked."""
+    """Append a row. Of ``before`` and ``after`` only what differs is kept, secrets masked."""
     old, new = differing(before, after)
     session.add(
         History(

@@ -33,7 +33,9 @@ class Conflict(Refused):
     """Somebody changed the object after it was read (its ``version`` differs)."""
 
     def __init__(self) -> None:
-        super().__init__([Problem("", "Somebody else has changed this meanwhile. Look at it again.")])
+        super().__init__(
+            [Problem("", "Somebody else has changed this meanwhile. Look at it again.")]
+        )
 
 
 def refuse(field: str, message: str) -> Refused:

@@ -17,8 +17,8 @@ from softswitch.admin.equipment import (
 )
 from softswitch.admin.forms import UserForm
 from softswitch.admin.history import Actor, record
-from softswitch.admin.refusal import Conflict, NotFound, Problem, Refused, refuse
 from softswitch.admin.references import uses_of_extension
+from softswitch.admin.refusal import Conflict, NotFound, Problem, Refused, refuse
 from softswitch.fields import EMERGENCY_ALWAYS, EMERGENCY_DEFAULT
 from softswitch.ids import random_id
 from softswitch.secrets import Vault
@@ -76,7 +76,7 @@ def update_user(
     *,
     password_hash: str = "",
 ) -> None:
-    """Change a user that was read at ``version``. Raises ``Refused``, ``NotFound``, ``Conflict``."""
+    """Change a user that was read at ``version``. Raises ``Refused``, also ``Conflict``."""
     account = lock_account(session, account_id)
     user = find_user(session, account_id, user_id)
     if user.version != version:
@@ -127,7 +127,9 @@ def set_default_number(
     account.default_number = number
     account.version += 1
     after = {"default_number": number}
-    record(session, by, account_id, "default number changed", account_id, before=before, after=after)
+    record(
+        session, by, account_id, "default number changed", account_id, before=before, after=after
+    )
     session.flush()
 
 
@@ -265,7 +267,9 @@ def _extension_problems(
 def _email_problems(
     session: Session, account: Account, form: UserForm, user: User | None
 ) -> list[Problem]:
-    same = select(User).where(User.account == account.id, func.lower(User.email) == form.email.lower())
+    same = select(User).where(
+        User.account == account.id, func.lower(User.email) == form.email.lower()
+    )
     for other in session.scalars(same):
         if user is None or other.id != user.id:
             return [Problem("email", f"{other.name} already uses this address.")]

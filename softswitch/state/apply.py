@@ -95,9 +95,7 @@ def apply(
     stored = read_state(session, vault, names if len(names) <= NAMED_ACCOUNTS_MAX else None)
     wanted = overlay(stored, said)
     elsewhere = read_elsewhere(session, [account.id for account in wanted.accounts])
-    problems += [
-        wish.problem(place, text) for place, text in findings(wanted, elsewhere, stored)
-    ]
+    problems += [wish.problem(place, text) for place, text in findings(wanted, elsewhere, stored)]
     if problems:
         raise FileProblems(problems)
     difference = compare(stored, wanted)
@@ -127,9 +125,7 @@ def _with_hashes(state: State, hashes: PasswordHashes) -> State:
     return _replaced(state, accounts=accounts)
 
 
-def _with_prompts(
-    wish: Wish, state: State
-) -> tuple[State, list[PromptFile], list[FileProblem]]:
+def _with_prompts(wish: Wish, state: State) -> tuple[State, list[PromptFile], list[FileProblem]]:
     """The wish with stored names in place of prompt paths, the files to copy, what is wrong."""
     prompts: list[PromptFile] = []
     problems: list[FileProblem] = []

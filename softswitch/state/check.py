@@ -33,7 +33,7 @@ class Elsewhere:
 
 
 def findings(state: State, elsewhere: Elsewhere, stored: State) -> list[Finding]:
-    """Everything that is wrong. ``stored``: what the store has, to tell "removed" from "unknown"."""
+    """Everything that is wrong. ``stored``: the store, to tell "removed" from "unknown"."""
     return list(_Checks(state, elsewhere, stored).all())
 
 
@@ -111,7 +111,10 @@ class _Checks:
         allowed = min(catalogue.included_users + account.users_bought, catalogue.users_max)
         used = len(account.users) + 1
         if used > allowed:
-            yield ("users",), f"{used} users with the administrator, but only {allowed} are paid for"
+            yield (
+                ("users",),
+                f"{used} users with the administrator, but only {allowed} are paid for",
+            )
 
     def _extensions(self, account: Account) -> Iterator[Finding]:
         owners: dict[str, str] = {}

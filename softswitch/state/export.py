@@ -1,4 +1,4 @@
-"""``softswitch export``: the store as a state file and its audio files. The same store, the same text."""
+"""``softswitch export``: the store as a state file and its audio files."""
 
 from __future__ import annotations
 
@@ -133,5 +133,3 @@ def _without_secrets(state: State) -> State:
     )
     trunks = tuple(trunk.model_copy(update={"password": ""}) for trunk in state.trunks)
     return state.model_copy(update={"accounts": accounts, "trunks": trunks})
-
-

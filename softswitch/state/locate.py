@@ -157,9 +157,7 @@ class _Walk:
             found[key] = self.value(value_node, inner, (*keys, key))
         return found
 
-    def _element(
-        self, node: yaml.Node, place: Place, keys: tuple[str, ...], index: int
-    ) -> Any:
+    def _element(self, node: yaml.Node, place: Place, keys: tuple[str, ...], index: int) -> Any:
         name = _node_identity(node, keys)
         return self.value(node, (*place, index if name is None else name), keys)
 

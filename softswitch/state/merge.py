@@ -109,9 +109,7 @@ def _repeated(item: Item, place: Place, problems: list[tuple[Place, str]]) -> No
             _repeated_in(value, (*place, key), problems)
 
 
-def _repeated_in(
-    items: Sequence[Item], place: Place, problems: list[tuple[Place, str]]
-) -> None:
+def _repeated_in(items: Sequence[Item], place: Place, problems: list[tuple[Place, str]]) -> None:
     seen: set[str] = set()
     for index, item in enumerate(items):
         name = item.name_in_list()
@@ -158,9 +156,7 @@ def _laid_over(owner: Item, key: str, old: Any, new: Any) -> Any:
     return _laid_over_list(old, new, whole=True) if _is_listing(new) else new
 
 
-def _laid_over_list(
-    old: Sequence[Item], new: Sequence[Item], *, whole: bool
-) -> tuple[Item, ...]:
+def _laid_over_list(old: Sequence[Item], new: Sequence[Item], *, whole: bool) -> tuple[Item, ...]:
     stored = {item.name_in_list(): item for item in old}
     said: dict[str, Item] = {}
     for item in new:

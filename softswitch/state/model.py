@@ -22,8 +22,8 @@ from pydantic import (
 )
 
 from softswitch.fields import (
-    EMERGENCY_DEFAULT,
     E164,
+    EMERGENCY_DEFAULT,
     EQUIPMENT_PASSWORD_MAX,
     Address,
     ClockText,

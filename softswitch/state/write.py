@@ -285,7 +285,7 @@ def _record(writing: Writing, difference: Difference) -> None:
 
 
 WRITERS: dict[str, Callable[[Writing, Change], None]] = {
-    **{kind: _write_provider for kind in PROVIDER_WRITERS},
+    **dict.fromkeys(PROVIDER_WRITERS, _write_provider),
     "account": _write_account,
     "administrator": _write_administrator,
     "user": _write_user,
