@@ -35,7 +35,7 @@ class Tone:
 TONES: dict[str, Tone] = {
     "ringback": Tone(425.0, (1000, 4000)),
     "busy": Tone(425.0, (500, 500)),
-    "congestion": Tone(425.0, (240, 260)),
+    "congestion": Tone(425.0, (240, 240)),
     "warning": Tone(1400.0, (400, 14600)),  # a short beep; once in 15 s if it goes on
 }
 

@@ -51,6 +51,11 @@ class InProcessCarrier:
 
     # --- the carrier ----------------------------------------------------------------------------
 
+    @property
+    def is_running(self) -> bool:
+        """Always, as long as this process does."""
+        return True
+
     def start(self) -> None:
         """Begin to relay."""
         self._reactor.addReader(self)

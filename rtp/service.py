@@ -34,11 +34,15 @@ DESCRIPTORS_RESERVED = 256  # beside the ports: listeners, browsers, database, l
 class Carrier(Protocol):
     """What carries a plane."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether commands are obeyed now."""
+
     def start(self) -> None:
         """Begin to relay."""
 
     def send(self, command: Command) -> bool:
-        """Have a command obeyed; False when it cannot be now."""
+        """Have a command obeyed; False when it cannot be now, because nothing runs."""
 
     def stop(self) -> Deferred[None]:
         """End; fires when all ports are closed."""
@@ -140,8 +144,11 @@ class MediaService(Service):
             on_lost=lambda: self._lose(index),
         )
 
-    def _assign(self, call: str) -> int:
-        index = min(self._calls, key=lambda each: len(self._calls[each]))
+    def _assign(self, call: str) -> int | None:
+        running = [index for index, carrier in self._carriers.items() if carrier.is_running]
+        if not running:
+            return None
+        index = min(running, key=lambda each: len(self._calls[each]))
         self._calls[index].add(call)
         self._carrier_of[call] = index
         return index

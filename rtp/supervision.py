@@ -62,6 +62,11 @@ class WorkerCarrier:
         """The process id, ``None`` while there is no process."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a worker to obey commands."""
+        return self._control is not None
+
     def start(self) -> None:
         """Spawn the worker; commands may follow at once."""
         self._timer = None
@@ -115,6 +120,7 @@ class WorkerCarrier:
             self._on_notice(notice)
 
     def _control_lost(self) -> None:
+        self._control = None
         if self._stopped is None:
             self._kill()
 
