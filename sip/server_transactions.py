@@ -191,8 +191,9 @@ class ServerTransactions(Steps[ServerTransaction]):
 
     def _receive_cancel(self, cancel: Request, flow: Flow) -> None:
         """Answered at once and without a transaction: a repeated one gets the same answer (9.2)."""
+        key = server_key(cancel, "INVITE")
         stamp_source(cancel, flow)
-        tx = self._by_key.get(server_key(cancel, "INVITE"))
+        tx = self._by_key.get(key)
         if tx is None:
             self.refuse(cancel, flow, Refusal(481))
             return

@@ -258,6 +258,22 @@ def test_cancel_that_matches_nothing_gets_481() -> None:
     assert lone.statuses() == [481, 481]
 
 
+def test_a_caller_of_rfc_2543_is_matched_without_cookie() -> None:
+    """17.2.3: repetition, CANCEL and ACK of a refusal, whose To tag is ours."""
+    lone = Lone()
+    invite = request("INVITE")
+    (told,) = lone.receive(wire_bytes(invite, branch=None))
+    assert isinstance(told, RequestReceived)
+    assert lone.receive(wire_bytes(invite, branch=None)) == []
+    (cancelled,) = lone.receive(wire_bytes(cancel_for(invite), branch=None))
+    assert isinstance(cancelled, CancelReceived)
+    lone.respond(told.transaction, 487)
+    lone.receive(wire_bytes(ack_for(invite, "somebody-else's"), branch=None))
+    assert told.transaction.state is State.COMPLETED
+    lone.receive(wire_bytes(ack_for(invite, told.transaction.to_tag), branch=None))
+    assert told.transaction.state is State.CONFIRMED
+
+
 def test_a_request_that_took_two_paths_is_served_once() -> None:
     """8.2.2.2: 482 for the second, while the first is remembered."""
     lone = Lone()

@@ -143,7 +143,7 @@ class ServiceTests(SynchronousTestCase):
     def test_flows_leave_from_a_listener_of_their_kind(self) -> None:
         """By transport and address family; what is not there is named."""
         assert self.service.local_flow_to(ALICE, "udp") == Flow("udp", UDP.address, ALICE)
-        with pytest.raises(Unreachable, match="no tls listener can reach 192.0.2.1:5060"):
+        with pytest.raises(Unreachable, match=r"no tls listener can reach 192\.0\.2\.1:5060"):
             self.service.local_flow_to(ALICE, "tls")
         with pytest.raises(Unreachable, match=r"no udp listener can reach \[2001:db8::1\]:5060"):
             self.service.local_flow_to(Address("2001:db8::1", 5060), "udp")
@@ -197,7 +197,7 @@ class ServiceTests(SynchronousTestCase):
         self.sockets.busy_ports = {5099}
         busy = Listener("udp", Address("192.0.2.2", 5099))
         service = self.make(Listener("udp", Address("192.0.2.2", 5098)), busy)
-        with pytest.raises(ListenFailed, match="udp 192.0.2.2:5099: address already in use"):
+        with pytest.raises(ListenFailed, match=r"udp 192\.0\.2\.2:5099: address already in use"):
             service.startService()
         assert all(sock.closed for sock in self.sockets.made[made:])
         assert not service.running
