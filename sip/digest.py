@@ -4,8 +4,8 @@ Deliberate limits, each with its reason:
 
 - ``qop=auth`` only. ``auth-int`` would hash bodies that a B2BUA or an ALG on the way rewrites.
 - The RFC 2069 form without qop is accepted: old phones and ATAs send it although qop was offered
-  (RFC 3261 22.4 point 8 keeps it legal). It has no nonce count, so each use counts as 1: its
-  nonce is good for one request, and the next one is challenged as stale.
+  (RFC 3261 22.4 point 8 keeps it legal). It has no nonce count: ``nc`` reads as 1, so that a nonce
+  so used is good for one request, and the next one is challenged as stale.
 - ``-sess`` algorithms are refused: their key lasts for the session, which would need state for
   every login, and no phone needs them.
 - The ``uri`` parameter is hashed as it was sent. It is not compared as text with the Request-URI,

@@ -122,7 +122,7 @@ class Message:
     def to_tag(self) -> str | None:
         """The tag of To, None before a dialog."""
         text = self.required("to")
-        if "tag" not in text and "TAG" not in text and text.endswith(">"):
+        if text.endswith(">"):  # nothing follows the address
             return None
         tag = _quick_tag(text)
         return self.to.tag if tag is None else tag

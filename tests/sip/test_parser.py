@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sip import sdp
+from sip.digest import parse_authorization
 from sip.errors import RemoteError
 from sip.message import Request, Response
 from sip.parser import (
@@ -18,6 +21,8 @@ from sip.parser import (
     parse_message,
     salvage,
 )
+from sip.uri import parse_uri
+from sip.values import parse_name_addr, split_commas
 from tests.sip.samples import SDP, invite
 
 INVITE = invite().to_bytes()
@@ -229,4 +234,14 @@ def test_hostile_repetition_takes_linear_time(filler: bytes) -> None:
             typed_access(parse_message(data))
         except RemoteError:
             salvage(data)
+    for parse, begin in (
+        (parse_authorization, "Digest a="),
+        (parse_uri, "sip:"),
+        (parse_name_addr, "<sip:a@b>;a="),
+        (split_commas, '"a",'),
+    ):
+        with suppress(RemoteError):
+            parse(begin + value.decode()[:2000])
+    with suppress(RemoteError):
+        sdp.parse(b"v=0\r\nm=audio 4 RTP/AVP 0\r\na=rtpmap:" + value)
     assert time.process_time() - begun < 1.0
