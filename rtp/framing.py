@@ -1,7 +1,8 @@
 """Messages between the service and a worker: JSON in frames with a length before each.
 
-Used per command and notice, never per packet. Both ends are of one installation, so there is no
-version; whatever does not fit is a bug and ends the worker.
+Used per command and notice, never per packet. A message is an array: its type's name and its fields
+in their order; records in it are arrays of their fields. Both ends are of one installation, so
+there is no version; whatever does not fit is a bug and ends the worker.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, cast
 
 from rtp.errors import MalformedMessage
@@ -35,7 +37,9 @@ Message = Command | Notice
 
 LENGTH_OCTETS = 4  # big-endian, as Twisted's Int32StringReceiver has it
 MESSAGE_OCTETS_MAX = 1 << 20  # MediaSeen of 2,000 calls takes a tenth of it
-TYPE_KEY = "type"
+QUOTED_MAX = 40  # characters of a wrong value in an error
+
+Read = Callable[[Any], Any]
 
 _COMMANDS: dict[str, type[Command]] = {
     each.__name__: each for each in (Allocate, SetRemote, Bridge, PlayTone, StopTone, Release)
@@ -49,14 +53,12 @@ _SCALARS: dict[Any, tuple[type, ...]] = {
     int: (int,),
     bool: (bool,),
     float: (float, int),
-    types.NoneType: (types.NoneType,),
 }
 
 
 def encode(message: Message) -> bytes:
     """The JSON of one message, without its length."""
-    value = {TYPE_KEY: type(message).__name__, **dataclasses.asdict(message)}
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _json.encode((type(message).__name__, *_fields(message))).encode()
 
 
 def decode_command(data: bytes) -> Command:
@@ -96,51 +98,76 @@ class CommandReader:
             yield decode_command(body)
 
 
-def _decode(data: bytes, known: Mapping[str, type[Message]]) -> Any:
+def _decode(data: bytes, known: Mapping[str, Any]) -> Any:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise MalformedMessage(f"not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise MalformedMessage("not an object")
-    name = value.pop(TYPE_KEY, None)
+    if not isinstance(value, list) or not value:
+        raise MalformedMessage("not an array with the name of a message")
+    name, *fields = value
     if not isinstance(name, str) or name not in known:
-        raise MalformedMessage(f"no such message: {name!r}")
-    return _record(known[name], value, name)
+        raise MalformedMessage(f"no such message: {name!r:.{QUOTED_MAX}}")
+    return _reader(known[name])(fields)
 
 
-def _record(record_type: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise MalformedMessage(f"{where} is not an object")
-    hints = typing.get_type_hints(record_type)
-    unknown = value.keys() - hints.keys()
-    if unknown:
-        raise MalformedMessage(f"{where} has no {sorted(unknown)}")
-    try:
-        return record_type(
-            **{key: _value(hints[key], each, f"{where}.{key}") for key, each in value.items()}
-        )
-    except TypeError as error:
-        raise MalformedMessage(f"{where}: {error}") from None
+def _fields(record: Any) -> tuple[Any, ...]:
+    record_type: Any = type(record)
+    return tuple(getattr(record, name) for name in _field_names(record_type))
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
+@cache
+def _field_names(record_type: Any) -> tuple[str, ...]:
+    return tuple(each.name for each in dataclasses.fields(record_type))
+
+
+_json = json.JSONEncoder(separators=(",", ":"), default=_fields)
+
+
+@cache
+def _reader(hint: Any) -> Read:
+    """What checks and makes a value of a type; made once per type, since annotations are slow."""
     if dataclasses.is_dataclass(hint):
-        return _record(hint, value, where)
+        return _record_reader(hint)
     if typing.get_origin(hint) is tuple:
-        return _tuple(typing.get_args(hint)[0], value, where)
+        return _tuple_reader(_reader(typing.get_args(hint)[0]))
     if typing.get_origin(hint) is types.UnionType:
-        hint = types.NoneType if value is None else _not_none(hint)
-    if type(value) not in _SCALARS[hint]:
-        raise MalformedMessage(f"{where} is not of type {hint.__name__}")
-    return value
+        return _optional_reader(_reader(typing.get_args(hint)[0]))
+    return _scalar_reader(hint)
 
 
-def _tuple(item: Any, value: Any, where: str) -> tuple[Any, ...]:
-    if not isinstance(value, list):
-        raise MalformedMessage(f"{where} is not a list")
-    return tuple(_value(item, each, f"{where}[{index}]") for index, each in enumerate(value))
+def _record_reader(record_type: Any) -> Read:
+    hints = typing.get_type_hints(record_type)
+    readers = [_reader(hints[name]) for name in _field_names(record_type)]
+
+    def read(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(readers):
+            raise MalformedMessage(f"{record_type.__name__} has {len(readers)} fields")
+        return record_type(*[reader(each) for reader, each in zip(readers, value, strict=True)])
+
+    return read
 
 
-def _not_none(union: Any) -> Any:
-    return next(each for each in typing.get_args(union) if each is not types.NoneType)
+def _tuple_reader(item: Read) -> Read:
+    def read(value: Any) -> Any:
+        if type(value) is not list:
+            raise MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not an array")
+        return tuple([item(each) for each in value])
+
+    return read
+
+
+def _optional_reader(present: Read) -> Read:
+    return lambda value: None if value is None else present(value)
+
+
+def _scalar_reader(hint: Any) -> Read:
+    accepted = _SCALARS[hint]
+
+    def read(value: Any) -> Any:
+        # Not isinstance: true is an int in Python, and not in this protocol.
+        if type(value) not in accepted:
+            raise MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not of type {hint.__name__}")
+        return value
+
+    return read

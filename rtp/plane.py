@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from media.tones import encoded_tone
@@ -119,7 +120,8 @@ class MediaPlane:
             return
         if verdict is Verdict.LATCHED:
             leg.use(_wire(leg).latch(source))
-        relay(leg, packet, len(packet), int(now_s * 1_000_000))
+        with suppress(OSError):
+            relay(leg, packet, len(packet), int(now_s * 1_000_000))
 
     def rtcp_received(self, leg: Leg, packet: memoryview, source: Address, now_s: float) -> None:
         """One RTCP datagram: latched, read and passed on, whatever the direction attributes say.
@@ -291,8 +293,7 @@ class MediaPlane:
         assert leg.tone is not None, "only legs with a tone play"
         for packet in leg.tone.packets_due(now_s):
             if leg.is_hearing():
-                leg.plain_transmit(packet)
-                leg.packets_sent += 1
+                _transmit_own(leg, packet)
         if not leg.tone.is_playing:
             self._end_tone(leg)
 
@@ -357,6 +358,12 @@ def _refusal(command: Allocate, known: dict[str, Leg]) -> str:
 def _wire(leg: Leg) -> LegWire:
     assert leg.wire is not None, "a leg of a call has its sockets"
     return leg.wire
+
+
+def _transmit_own(leg: Leg, packet: bytes) -> None:
+    with suppress(OSError):
+        leg.plain_transmit(packet)
+        leg.packets_sent += 1
 
 
 def _read_report(report: Report, leg: Leg, peer: Leg, now_s: float) -> None:

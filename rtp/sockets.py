@@ -131,14 +131,7 @@ class SocketWire:
         """Hear everybody, send to ``address``."""
         self._listen()
         send_to = self._rtp.sendto
-
-        def transmit(packet: Packet) -> object:
-            try:
-                return send_to(packet, address)
-            except OSError:
-                return None
-
-        return transmit
+        return lambda packet: send_to(packet, address)
 
     def latch(self, source: Address) -> Transmit:
         """Hear and send to ``source`` alone. What strangers queued before is still to be judged."""
@@ -148,7 +141,7 @@ class SocketWire:
             # No route back to the source: stay as we are, judging each packet.
             return transmit_nowhere
         self._latched = True
-        return self._send
+        return self._rtp.send
 
     def silence(self) -> Transmit:
         """Hear everybody, send nowhere."""
@@ -167,9 +160,6 @@ class SocketWire:
         for each in (self._rtp, self._rtcp):
             self._loop.forget(each.fileno())
             each.close()
-
-    def _send(self, packet: Packet) -> object:
-        return self._rtp.send(packet)
 
     def _listen(self) -> None:
         if self._latched:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]  # host as canonical text, port
 Packet = bytes | bytearray | memoryview
+# Sends one packet. ``OSError`` when the network refuses it (ICMP, no route, full queue): it is
+# lost, as RTP may be, and the caller goes on.
 Transmit = Callable[[Packet], object]
 
 PORT_MAX = 65535

@@ -37,6 +37,7 @@ class FakeWire:
         self.sent_rtcp: list[tuple[bytes, Address]] = []
         self.heard: Address | None = None  # ``None``: everybody
         self.closed = False
+        self.refuses = False  # as a connected socket does after an ICMP error
         self._on_close = on_close
 
     def aim(self, address: Address) -> Transmit:
@@ -45,7 +46,13 @@ class FakeWire:
 
     def latch(self, source: Address) -> Transmit:
         self.heard = source
-        return lambda packet: self.sent.append((bytes(packet), source))
+
+        def transmit(packet: Packet) -> object:
+            if self.refuses:
+                raise ConnectionRefusedError
+            return self.sent.append((bytes(packet), source))
+
+        return transmit
 
     def silence(self) -> Transmit:
         self.heard = None

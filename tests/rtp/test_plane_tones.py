@@ -142,3 +142,19 @@ def test_many_tones_tick_together() -> None:
         bench.plane.expire(bench.now_s)
         wakes += 1
     assert wakes < 60
+
+
+def test_a_phone_that_refuses_packets_breaks_nothing(bench: PlaneBench) -> None:
+    """Its ICMP error is an ``OSError`` here: neither tone nor relay ends by it."""
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.wire("a").refuses = True
+    bench.tell(PlayTone("call", "a", "busy", duration_s=0.2))
+    bench.advance(0.1)
+    bench.wire("a").refuses = False
+    bench.advance(0.5)
+    assert 0 < len(heard(bench)) < 10
+    bench.wire("a").refuses = True
+    bench.rtp("b", PHONE_B, voice(1))
+    bench.wire("a").refuses = False
+    bench.rtp("b", PHONE_B, voice(2))
+    assert [packet.sequence for packet in heard(bench)] == [2]
