@@ -23,8 +23,10 @@ CHECKPOINT_PAGES = 4_000
 CONNECT_TIMEOUT_S = 3  # PostgreSQL: calls that wait for credit meanwhile are refused after it
 STATEMENT_TIMEOUT_MS = 10_000  # a statement of ours takes milliseconds; one that hangs must end
 TCP_TIMEOUT_MS = 5_000  # a server that no longer acknowledges what we send is gone
-_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03"}  # serialization, deadlock, lock not available
-_LOST_SQLSTATE_CLASSES = ("08", "57P")  # connection exceptions, server shutting down
+# Serialization failure, deadlock, lock not available, statement time-out (it waited for a lock).
+_RETRYABLE_SQLSTATES = {"40001", "40P01", "55P03", "57014"}
+# Connection exceptions, server shutting down, out of disk or connections, a standby.
+_LOST_SQLSTATES = ("08", "57P", "53", "25006")
 
 
 class StoreError(Exception):
@@ -105,7 +107,7 @@ def is_lost(error: BaseException) -> bool:
         return error.connection_invalidated or is_lost(_original(error))
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
-        return state.startswith(_LOST_SQLSTATE_CLASSES)
+        return state.startswith(_LOST_SQLSTATES)
     if isinstance(error, sqlite3.OperationalError):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)

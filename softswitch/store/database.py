@@ -34,6 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WEB_THREADS = 4  # people wait for pages; SQLite has one writer at a time in any case
+SYNC_CONNECTIONS = 1  # for ``sync_transaction`` beside the threads
 
 
 class Database:
@@ -54,7 +55,7 @@ class Database:
     ) -> None:
         """Connects to nothing. Raises ``StoreError`` on an address that is none."""
         parsed = parse_url(url)
-        self.engine = make_engine(parsed, connections_max=WEB_THREADS)
+        self.engine = make_engine(parsed, connections_max=WEB_THREADS + SYNC_CONNECTIONS)
         self._call_engine = make_engine(parsed, connections_max=1, durability=Durability.NORMAL)
         self._call_from_thread = call_from_thread
         self._make_threads = threads
@@ -122,7 +123,8 @@ class Database:
             yield session
 
     def _gather(self) -> None:
-        time.sleep(self._gather_s)
+        if self._gather_s:
+            time.sleep(self._gather_s)
 
     def _connection(self, reads: bool) -> Connection:
         return begin_reading(self.engine) if reads else self.engine.connect()

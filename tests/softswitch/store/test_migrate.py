@@ -43,10 +43,13 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
-def test_a_database_of_a_newer_version_is_refused_in_one_line(engine: Engine) -> None:
+def test_a_database_of_a_newer_version_is_refused_in_one_line(empty_database_url: str) -> None:
     """An older program does not touch what a newer one has made."""
+    engine = make_engine(parse_url(empty_database_url), connections_max=1)
+    migrate(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="not of this version") as raised:
         migrate(engine)
     assert "\n" not in str(raised.value)
+    engine.dispose()
