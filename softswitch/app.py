@@ -41,14 +41,20 @@ from softswitch.call.view import LiveCalls
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.commands import Commands
 from softswitch.config import Config, ConfigError, find, load
+from softswitch.control import ControlServer
+from softswitch.control_socket import ControlError
+from softswitch.jobs import JOBS, run_job
 from softswitch.options import SwitchOptions
 from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
+from softswitch.routing.model import RoutingSnapshot
+from softswitch.routing.plan import RouteState
 from softswitch.secrets import SecretsError, Vault, load_vault
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.connect import StoreError
 from softswitch.store.database import Database
 from softswitch.store.migrate import migrate
 from softswitch.store.spool import SettlementWriter, Spool
+from softswitch.verbs import Site
 from web.app import Portal
 from web.deps import DemoLogin, PortalDeps
 from web.work import ProcessPool
@@ -60,6 +66,7 @@ __all__ = ["Options", "Switch", "makeService"]
 READY = "softswitch ready"
 SERVER_NAME = "softswitch"
 RELOAD_INTERVAL_S = 60.0  # another process may have written the store
+JOBS_INTERVAL_S = 600.0
 REPLAY_INTERVAL_S = 5.0  # settlements that were spooled while the store was away
 DEMO_LOGINS_MAX = 6
 # Young objects die with their message; the old ones (the snapshot) are frozen after start.
@@ -68,6 +75,10 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 class StartError(Exception):
     """The switch cannot start; one line that says why."""
+
+
+# What may stop a start by an operator's doing; anything else is a bug.
+REFUSALS = (StartError, StoreError, ListenFailed, SecretsError, ControlError)
 
 
 def makeService(options: SwitchOptions) -> Service:
@@ -110,7 +121,7 @@ class Switch(Service):
         started.addErrback(self._fail)
 
     def _fail(self, failure: Any) -> None:
-        error = failure.check(StartError, StoreError, ListenFailed, SecretsError)
+        error = failure.check(*REFUSALS)
         if error is None:
             log.failure("start failed", failure)
         line = failure.getErrorMessage() if error else f"start failed: {failure.value!r}"
@@ -149,7 +160,8 @@ class Switch(Service):
         self._run(calls)
         view = LiveView(live, registrations)
         self._open_portal(database, commands, view, snapshots, vault)
-        await self._open_control(database, commands, view, snapshots)
+        self._open_control(database, commands, view, snapshots, calls.route_state, vault)
+        self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
         self._every(RELOAD_INTERVAL_S, lambda: _reload(commands, hosts, snapshots, reactor))
         _settle_memory()
@@ -299,10 +311,19 @@ class Switch(Service):
         for login in logins:
             _say(f"{self._config.web.public_url}/demo/{login.key}  {login.label}", 1)
 
-    async def _open_control(
-        self, database: Database, commands: Commands, view: LiveView, snapshots: SnapshotHolder
+    def _open_control(
+        self,
+        database: Database,
+        commands: Commands,
+        view: LiveView,
+        snapshots: SnapshotHolder,
+        route_state: Callable[[RoutingSnapshot], RouteState],
+        vault: Vault,
     ) -> None:
-        return
+        site = Site(self._config, vault, running=True)
+        self._run(
+            ControlServer(self._reactor, site, database, commands, snapshots, view, route_state)
+        )
 
     # --- order ------------------------------------------------------------------------------------
 
@@ -324,6 +345,11 @@ async def _logged(work: Callable[[], Awaitable[object]]) -> None:
         await work()
     except Exception as error:
         log.warn("periodic work failed: {error}", error=error)
+
+
+async def _run_jobs(database: Database) -> None:
+    for name in JOBS:
+        await database.run(run_job, name, utc_us())
 
 
 async def _reload(

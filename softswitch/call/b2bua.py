@@ -36,6 +36,7 @@ from softswitch.routing.plan import DialTrunks, Payment, Plan, Refuse, RingUser,
 
 TRUNK_SILENCE_S = 4.0  # a carrier that has not even said 100 Trying by then is taken as dead
 WARNING_TONE_S = 1.0
+SILENCE = "silence"  # fires only if not even 100 Trying came from the latest branch
 ALL_TIMERS = ""  # the name that stands for every timer of the call
 SESSION_VERSION_FIRST = 1
 
@@ -273,7 +274,7 @@ class Call:
 
     def _launch_trunk(self, now_s: float) -> None:
         self._launch(self._targets.pop(0), now_s)
-        self._do(ev.SetTimer("silence", now_s + TRUNK_SILENCE_S))
+        self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
 
     def _launch(self, target: ev.Target, now_s: float) -> None:
         branch = Branch(len(self.branches), self._step, target, now_s)
@@ -289,7 +290,7 @@ class Call:
             return
         if branch.rang_s is None:
             branch.rang_s = now_s
-            self._do(ev.SetTimer("silence", None))
+            self._do(ev.SetTimer(SILENCE, None))
         # Several phones ring: whose early media would it be? The caller hears its own ringing.
         if event.sdp and self.offer and len(self._live()) == 1 and self._hear(branch, event.sdp):
             self._do(ev.AnswerCaller(event.status, self._shown(event.sdp, "a")))
@@ -345,7 +346,7 @@ class Call:
         branch = self.branches[event.branch]
         branch.ended_s = now_s
         if branch.state is not BranchState.CALLING:
-            return
+            return None
         branch.state, branch.status = BranchState.FAILED, event.status
         self.trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
         if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
@@ -365,7 +366,7 @@ class Call:
             status = failed[-1].status if failed else 480
         else:
             status = failover.best_failure(b.status for b in failed)
-        self._do(ev.SetTimer("step", None), ev.SetTimer("silence", None))
+        self._do(ev.SetTimer("step", None), ev.SetTimer(SILENCE, None))
         if self._step + 1 < len(self.plan.steps):
             self._void_step()
         self._next_step(status, now_s)
@@ -376,7 +377,7 @@ class Call:
             self._do(ev.VoidCredit(charge.hold))
 
     def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
-        if event.name == "silence":
+        if event.name == SILENCE:
             self._trunk_silent(now_s)
         else:
             self._step_timed_out(now_s)
@@ -433,7 +434,7 @@ class Call:
     def _start_talking(self, now_s: float) -> None:
         self._do(
             ev.SetTimer("step", None),
-            ev.SetTimer("silence", None),
+            ev.SetTimer(SILENCE, None),
             ev.SetTimer("max", now_s + self._call_max_s),
         )
         if not self.charges and self._journal_as is not None:

@@ -25,8 +25,8 @@ from sip.stack import Stack
 from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
-from softswitch.call.admission import Admission, Answered
-from softswitch.call.b2bua import ALL_TIMERS, Call, Caller, State
+from softswitch.call.admission import Admission, Answered, CurrentState
+from softswitch.call.b2bua import ALL_TIMERS, SILENCE, Call, Caller, State
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.legs import BranchLeg, LiveCall, Role
 from softswitch.call.media_side import MediaPlane, MediaSide
@@ -39,7 +39,8 @@ from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
 from softswitch.routing.free import INTERNAL, free_rate
-from softswitch.routing.plan import Payment, Plan
+from softswitch.routing.model import RoutingSnapshot
+from softswitch.routing.plan import Payment, Plan, RouteState
 from softswitch.snapshot import SnapshotHolder
 
 log = Logger()
@@ -151,6 +152,10 @@ class CallService(Service):
     def timers_armed(self) -> int:
         """How many call timers wait."""
         return len(self._timers)
+
+    def route_state(self, snapshot: RoutingSnapshot) -> RouteState:
+        """The state that a call would see now, for the route tester."""
+        return CurrentState(snapshot, self._registrar, self._live, self._now_us())
 
     # --- life of the service ----------------------------------------------------------------------
 
@@ -394,7 +399,8 @@ class CallService(Service):
         while (due := self._timers.pop_due(now_s)) is not None:
             live, name = due
             live.timers.pop(name, None)
-            self._feed(live, ev.TimerFired(name), now_s)
+            if name != SILENCE or self._sip_side.is_silent(live):
+                self._feed(live, ev.TimerFired(name), now_s)
         self._sip.flush()
         self._arm(now_s)
 

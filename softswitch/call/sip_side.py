@@ -22,6 +22,7 @@ from sip.events import (
     ResponseReceived,
 )
 from sip.flow import Address, Flow
+from sip.machines import State
 from sip.message import Request, Response
 from sip.stack import Stack
 from sip.transaction import ClientTransaction, ServerTransaction
@@ -307,6 +308,10 @@ class SipSide:
         role = Role(live, "branch", "b", action.branch)
         tx = self._stack.request(request, target.flow, now_s, role, self._sent_by(target.flow))
         live.branches.append(BranchLeg(target, contact, tx))
+
+    def is_silent(self, live: LiveCall) -> bool:
+        """Whether nothing at all, not even 100 Trying, came from the branch started last."""
+        return live.branches[-1].tx.state is State.CALLING
 
     def cancel_branch(self, live: LiveCall, action: ev.CancelBranch, now_s: float) -> None:
         """Take an INVITE back."""
