@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine
 
 import softswitch.store.models  # noqa: F401 (fills the MetaData)
@@ -25,6 +26,11 @@ from softswitch.store.connect import make_engine, parse_url
 from softswitch.store.database import Database
 from softswitch.store.migrate import migrate
 from softswitch.store.threads import InlineThreads
+
+# No deadline: a busy machine is not a wrong answer. "long" is what make test-long asks for.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 POSTGRESQL_ROOT = Path("/usr/lib/postgresql")  # Debian's place for the server's programs
 POSTGRESQL_USER = "postgres"
