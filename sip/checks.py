@@ -66,11 +66,16 @@ class Acceptance:
 
 
 def _check_syntax(request: Request) -> None:
-    """Read what the user will read, so that it never meets the error. Raises RemoteError."""
-    parse_uri(request.uri)  # 416 for a foreign scheme
-    request.from_  # noqa: B018  # parsed for its errors
-    request.to  # noqa: B018
-    request.call_id  # noqa: B018
+    """Read what the user will read, so that it never meets the error. Raises RemoteError.
+
+    Inside a dialog only Call-ID and tags are read, by which the dialog is found.
+    """
+    request.call_id  # noqa: B018  # parsed for its errors
+    request.from_tag  # noqa: B018
+    if request.to_tag is None:
+        parse_uri(request.uri)  # 416 for a foreign scheme
+        request.from_  # noqa: B018
+        request.to  # noqa: B018
 
 
 def _hops_refusal(request: Request) -> Refusal | None:

@@ -104,6 +104,7 @@ class ClientTransactions(Steps[ClientTransaction]):
             return False
         if cause is not Input.R1XX and not tx.final_status:
             tx.final_status = response.status
+            tx.data = b""  # it is repeated no more
         self.step(tx, cause, now_s, (response, flow))
         return True
 

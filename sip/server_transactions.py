@@ -245,6 +245,7 @@ class ServerTransactions(Steps[ServerTransaction]):
     def _tell_ack(self, tx: ServerTransaction, _now_s: float, message: Any) -> None:
         if not tx.acked:
             tx.acked = True
+            tx.data = b""  # it is repeated no more
             self.stop_repeating(tx)
             self._effects.events.append(AckReceived(tx, message))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stateless_answer(request: Request, refusal: Refusal) -> bytes:
-    """The bytes of an answer that is the same each time the request comes, its To tag too (8.2.7)."""
+    """The bytes of an answer that is the same whenever the request comes, its To tag too."""
     response = Response.answering(
         request, refusal.status, refusal.reason, to_tag=_tag(request), headers=refusal.headers
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sip.abnf import HOST, PORT_MAX, parse_number
 from sip.errors import RemoteError
@@ -105,6 +106,9 @@ class SipUri:
         return "".join(parts)
 
 
+# One message's URIs are read by the stack, the dialog and the router in turn; targets such as
+# trunks come again with each call. Values are immutable, errors are not kept.
+@lru_cache(maxsize=2048)
 def parse_uri(text: str) -> SipUri:
     """Read a ``sip:``, ``sips:`` or ``tel:`` URI.
 

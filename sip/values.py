@@ -115,6 +115,8 @@ class NameAddr:
         return f"{display}<{self.uri_text}>{self.params}"
 
 
+# The stack checks the From, To and Contact that its user then reads: the second time is free.
+@lru_cache(maxsize=2048)
 def parse_name_addr(text: str, what: str = "address") -> NameAddr:
     """Read one name-addr or addr-spec with parameters (RFC 3261 20.10). Raises RemoteError.
 
