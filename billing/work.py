@@ -235,11 +235,17 @@ def _reserve(
     if _RESERVE.run(conn, whole).fetchone() is not None:
         return want_micros
     held = lock_balance(conn, account)
-    if held is None or held.available_micros < first_micros:
+    if held is None or held.currency != currency:
+        return None
+    if want_micros == 0:
+        return 0  # a free call goes on whatever the balance is (rule 10)
+    if held.available_micros < first_micros:
         return None
     part_micros = min(want_micros, held.available_micros)
     part = {"account": account, "currency": currency, "amount": part_micros}
-    return part_micros if _RESERVE.run(conn, part).fetchone() is not None else None
+    granted = _RESERVE.run(conn, part).fetchone()
+    assert granted is not None, "the row was locked since it was read"
+    return part_micros
 
 
 def _held(conn: Connection, hold_id: str) -> HoldGranted | None:

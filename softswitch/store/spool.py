@@ -95,19 +95,37 @@ class SettlementWriter:
         self._call_from_thread = call_from_thread
         self._threads = threads("spool", 1)
         self._replaying = False
+        self._writing = 0
+        self._stopped: Deferred[None] | None = None
 
     def write(self, settlement: Settlement) -> Deferred[Settled | None]:
         """Write it now, or keep it for ``replay``: then ``None``. Never fails."""
-        return Deferred.fromCoroutine(self._write(settlement))
+        self._writing += 1
+        return Deferred.fromCoroutine(self._write(settlement)).addCallback(self._written)
 
     def replay(self) -> Deferred[int]:
         """Write what was kept; how many calls that were. Stops where the database is away. Never
         fails; without effect while it is running."""
         return Deferred.fromCoroutine(self._replay())
 
-    def stop(self) -> None:
-        """Finish what is being kept (blocking); after the database's ``stop``."""
+    def stop(self) -> Deferred[None]:
+        """After the database's ``stop``, which may have failed settlements: fires when these are
+        kept too and the thread has ended."""
+        self._stopped = Deferred()
+        if not self._writing:
+            self._end()
+        return self._stopped
+
+    def _written(self, settled: Settled | None) -> Settled | None:
+        self._writing -= 1
+        if not self._writing and self._stopped is not None:
+            self._end()
+        return settled
+
+    def _end(self) -> None:
+        assert self._stopped is not None
         self._threads.stop()
+        self._stopped.callback(None)
 
     async def _write(self, settlement: Settlement) -> Settled | None:
         try:

@@ -101,6 +101,9 @@ def test_a_free_rate_holds_nothing_and_needs_nothing(connection: Connection) -> 
     work.hold(connection, make_request("c1", make_rate(per_minute_micros=30 * CENTS)))
     free = make_rate(per_minute_micros=0)
     assert work.hold(connection, make_request("c2", free)) == HoldGranted("c2:b1", 0)
+    set_credit_limit(connection, ACCOUNT, -CENTS)  # below what is reserved already
+    assert work.hold(connection, make_request("c3", free)) == HoldGranted("c3:b1", 0)
+    assert work.settle(connection, make_settlement("c3", 30, free)).charges[0].price_micros == 0
 
 
 def test_extending_adds_to_the_hold(connection: Connection) -> None:

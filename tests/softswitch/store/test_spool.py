@@ -194,3 +194,23 @@ def test_a_full_disk_does_not_raise(database: Database, monkeypatch: pytest.Monk
     writer = make_writer(database, Spool(Path("/nowhere/at/all")))
     take_away(database, monkeypatch)
     assert value(writer.write(make_settlement("c1", 30))) is None
+
+
+def test_stopping_waits_for_what_is_still_being_kept(
+    database: Database, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database's answer to the last settlement comes after ``stop``: it is spooled first."""
+    answer: Deferred[object] = Deferred()
+    monkeypatch.setattr(database, "run_call", lambda fn, *args: answer)
+    writer = make_writer(database, spool)
+    writer.write(make_settlement("c1", 30))
+    stopped = writer.stop()
+    assert not stopped.called
+    answer.errback(StoreUnavailable("the database is away: it said nothing"))
+    assert stopped.called
+    assert [one.call_id for one in spool.begin_replay()] == ["c1"]
+
+
+def test_stopping_with_nothing_to_keep_is_done_at_once(database: Database, spool: Spool) -> None:
+    """The usual end."""
+    assert make_writer(database, spool).stop().called
