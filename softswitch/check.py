@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from softswitch.config import Config
+from softswitch.routing.inside import NOT_BUILT
 from softswitch.state.check import Elsewhere, findings
 from softswitch.state.model import State, Target
 from softswitch.values import Endpoint
-
-_UNBUILT_TARGETS = ("group", "ivr", "voicemail", "external")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def unbuilt(state: State) -> Iterator[str]:
             yield f"account {account.id}: menu {ivr.name}: calls to it get 501"
         for flow in account.call_flows:
             for target in flow.targets():
-                if target.key() in _UNBUILT_TARGETS:
+                if target.key() in NOT_BUILT:
                     yield f"account {account.id}: {flow.number} to {_shown(target)} gets 501"
 
 
