@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sip.checks import Refusal
@@ -31,25 +30,8 @@ if TYPE_CHECKING:
     from sip.checks import Acceptance
     from sip.effects import Effects
     from sip.flow import Flow
+    from sip.limits import Limits
     from sip.timers import Timers
-
-
-def _nobody(_host: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many server transactions may be kept at once; beyond, requests get 503.
-
-    A transaction is kept for 32 s after its answer (about 4 kB each), so these also bound rates:
-    the default for one source is 600 requests a second for that long, and for all of them 1 GB.
-    """
-
-    transactions_max: int = 250_000
-    transactions_per_source_max: int = 20_000
-    trusted: Callable[[str], bool] = _nobody  # hosts without a limit of their own
-    retry_after_s: int = 10
 
 
 class ServerTransactions(Steps[ServerTransaction]):

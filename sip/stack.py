@@ -17,10 +17,11 @@ from sip.checks import Acceptance, Refusal, reason_of
 from sip.client_transactions import ClientTransactions
 from sip.effects import Counters, Effects
 from sip.errors import RemoteError
+from sip.limits import Limits, RequestRate
 from sip.matching import stamp_source
 from sip.message import Request, Response
 from sip.parser import parse_message, salvage
-from sip.server_transactions import Limits, ServerTransactions
+from sip.server_transactions import ServerTransactions
 from sip.timers import Timers
 
 if TYPE_CHECKING:
@@ -51,13 +52,15 @@ class Stack:
     ) -> None:
         self._effects = Effects()
         timers = timers or Timers()
+        limits = limits or Limits()
+        self._rate = RequestRate(limits)
         self._clients = ClientTransactions(self._effects, timers, token)
         self._servers = ServerTransactions(
             self._effects,
             timers,
             token,
             Acceptance(allow, supported),
-            limits or Limits(),
+            limits,
             server_name,
         )
 
@@ -78,6 +81,10 @@ class Stack:
 
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
         """Take one datagram, or one message of a stream."""
+        is_response = data.startswith(b"SIP/2.0 ")
+        if not is_response and not self._rate.admits(flow.remote.host, now_s):
+            self._effects.counters.over_rate += 1
+            return
         try:
             message = parse_message(data)
         except RemoteError as error:

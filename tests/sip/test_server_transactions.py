@@ -396,6 +396,39 @@ def test_limits_hold_in_all_and_spare_trusted_sources() -> None:
     assert lone.stack.transactions == 3
 
 
+def test_a_flood_is_dropped_unread_and_only_for_its_source() -> None:
+    """So many requests a second from one host; the next second begins anew."""
+    lone = Lone(limits=Limits(requests_per_source_s=2))
+    for number in range(5):
+        lone.receive(wire_bytes(request("OPTIONS"), branch=f"z9hG4bK{number}"))
+    assert (lone.stack.transactions, lone.stack.counters.over_rate) == (2, 3)
+    assert lone.sent() == []
+    other = lone.flow._replace(remote=BOB)
+    assert len(lone.receive(wire_bytes(request("OPTIONS"), branch="z9hG4bKother"), other)) == 1
+    lone.now_s = 1.0
+    assert len(lone.receive(wire_bytes(request("OPTIONS"), branch="z9hG4bKlater"))) == 1
+
+
+def test_responses_and_trusted_sources_have_no_rate() -> None:
+    """A trunk sends what it has to, and answers are asked for."""
+    limits = Limits(requests_per_source_s=1, trusted=ALICE.host.__eq__)
+    lone = Lone(limits=limits)
+    for number in range(3):
+        lone.receive(wire_bytes(request("OPTIONS"), branch=f"z9hG4bK{number}"))
+    answer = bytes(Response.answering(parse_request(), 200, to_tag="x"))
+    for _ in range(3):
+        lone.receive(answer, lone.flow._replace(remote=BOB))
+    assert lone.stack.transactions == 3
+    assert lone.stack.counters.responses_unmatched == 3
+
+
+def parse_request() -> Request:
+    """A request with a Via."""
+    message = parse_message(wire_bytes(request("OPTIONS")))
+    assert isinstance(message, Request)
+    return message
+
+
 def test_everything_of_a_finished_transaction_is_freed() -> None:
     """Also the indexes by source, dialog and merged request."""
     lone = Lone()
