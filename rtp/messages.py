@@ -148,7 +148,9 @@ class LegStatistics:
     remote_jitter_ms: float | None = None
     mos: float | None = None
     source: str = ""  # host:port that was latched to, "" if nothing came
-    strangers: int = 0  # packets dropped because their source was not the peer's
+    # Packets dropped because their source was not the peer's. The kernel drops those that come to
+    # a latched RTP port, uncounted.
+    strangers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

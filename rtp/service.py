@@ -180,8 +180,13 @@ class MediaService(Service):
         self._reactor.callLater(0, self._tell, notice)
 
     def _tell(self, notice: Notice) -> None:
-        if self.on_notice is not None:
+        if self.on_notice is None:
+            return
+        try:
             self.on_notice(notice)
+        except Exception:
+            # Twisted would close the worker's socket, and with it all other calls.
+            log.failure("{kind} was not taken", kind=type(notice).__name__)
 
 
 def resolve_workers(setting: str | int, cores: int) -> int:

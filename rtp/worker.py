@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Sequence
 
 from rtp.errors import MalformedMessage
@@ -26,6 +27,7 @@ CONTROL_DESCRIPTOR = 0
 READ_OCTETS = 65536
 # Notices that the service does not read: it hangs, or is gone without the socket telling us.
 BACKLOG_OCTETS_MAX = 8 << 20
+FAILURES_MAX = 100  # of our own code; then a fresh process is the better service
 PR_SET_PDEATHSIG = 1
 # Relaying makes garbage that counting frees. What a cycle collection could find comes with calls,
 # and each collection is a pause for every stream: one in 50,000 allocations instead of 700.
@@ -62,6 +64,7 @@ class Worker:
         self._reader = CommandReader()
         self._backlog = bytearray()
         self._running = True
+        self._failures = 0
         self._plane = MediaPlane(
             wires=self._loop.open_wire,
             ports=shuffled_pool(ports),
@@ -74,15 +77,30 @@ class Worker:
     def run(self) -> None:
         """Relay until the service closes the socket; ``MalformedMessage`` when it sends garbage."""
         while self._running:
-            self._loop.turn(self._wait_s())
-            now_s = self._loop.now_s()
-            deadline_s = self._plane.next_deadline_s()
-            if deadline_s is not None and deadline_s <= now_s:
-                self._plane.expire(now_s)
-            for notice in self._plane.take_notices():
-                self._backlog += frame(notice)
-            if self._backlog:
-                self._write_control()
+            try:
+                self._turn()
+            except MalformedMessage:
+                raise
+            except Exception:
+                self._survive_failure()
+
+    def _turn(self) -> None:
+        self._loop.turn(self._wait_s())
+        now_s = self._loop.now_s()
+        deadline_s = self._plane.next_deadline_s()
+        if deadline_s is not None and deadline_s <= now_s:
+            self._plane.expire(now_s)
+        for notice in self._plane.take_notices():
+            self._backlog += frame(notice)
+        if self._backlog:
+            self._write_control()
+
+    def _survive_failure(self) -> None:
+        """A bug that one call meets must not end the others; the service logs what is printed."""
+        traceback.print_exc()
+        self._failures += 1
+        if self._failures > FAILURES_MAX:
+            raise
 
     def _wait_s(self) -> float:
         deadline_s = self._plane.next_deadline_s()

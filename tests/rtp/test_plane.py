@@ -179,6 +179,21 @@ def test_a_repeated_offer_does_not_open_the_latch(bench: PlaneBench) -> None:
     assert bench.wire("a").heard == PHONE_A
 
 
+@pytest.mark.parametrize("signalling", [remote("a", PHONE_A), Bridge("call", "a", "b")])
+def test_signalling_begins_the_latch_window_anew(
+    bench: PlaneBench, signalling: SetRemote | Bridge
+) -> None:
+    """A phone behind NAT that rang for a minute is found after its answer, not without."""
+    natted = (PHONE_A[0], 61000)
+    bench.bridged_call()
+    bench.advance(60)
+    bench.rtp("a", natted, voice(1))
+    assert bench.wire("b").sent == []
+    bench.tell(signalling)
+    bench.rtp("a", natted, voice(2))
+    assert bench.wire("a").heard == natted
+
+
 @pytest.mark.parametrize(
     "change",
     [
