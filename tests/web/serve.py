@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from twisted.internet import reactor
 from twisted.logger import globalLogBeginner, textFileLogObserver
-from world import NOW_US, OURS, FakeCall, FakePhone, add_call, make_world
+from tests.web.world import NOW_US, OURS, FakeCall, FakePhone, add_call, make_world
 
 from softswitch.clock import utc_us
 

@@ -24,7 +24,7 @@ routes = Routes()
 PORTAL_PASSWORD_MIN = 10  # portal study 2.8
 LIST = "/settings/users"
 DONE = {
-    "created": "User created. The next call obeys.",
+    "created": "User created. Show the password and enter it in the phone.",
     "saved": "Saved. The next call obeys.",
     "deleted": "User deleted.",
     "default": "Default designated number saved. The next call obeys.",
