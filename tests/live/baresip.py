@@ -216,12 +216,20 @@ class Phone:
             if not self._control.receive(deadline_s - time.monotonic()):
                 raise PhoneError(
                     f"{self.account.login}: no {' or '.join(kinds)} within {timeout_s} s\n"
-                    + self.log.read_text(errors="replace")[-6000:]
+                    + self._log_end()
                 )
 
+    def _log_end(self) -> str:
+        return self.log.read_text(errors="replace")[-6000:]
+
     def wait_registered(self, timeout_s: float = 15.0) -> None:
-        """Wait until the switch has accepted the registration."""
-        self.wait_for("REGISTER_OK", timeout_s=timeout_s)
+        """Wait until the switch has accepted the registration. Asked for, not waited for: the event
+        may have come before the control connection stood."""
+        deadline_s = time.monotonic() + timeout_s
+        while "OK" not in self._control.ask("reginfo"):
+            if time.monotonic() > deadline_s:
+                raise PhoneError(f"{self.account.login} is not registered\n{self._log_end()}")
+            time.sleep(0.05)
 
     def dial(self, number: str) -> None:
         """Call a number at the account's domain."""

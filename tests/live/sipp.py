@@ -56,7 +56,7 @@ class Peer:
     transport: str = "udp"
     play: Path | None = None
     calls: int = 1
-    timeout_s: int = 60
+    timeout_s: int = 30
     port: int = SIP_PORT
 
     def render(self) -> str:

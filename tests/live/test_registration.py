@@ -36,8 +36,8 @@ def test_baresip_registers_and_leaves(stage: Stage, transport: str) -> None:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_sipp_registers_with_digest(stage: Stage, transport: str) -> None:
-    """One challenge, one answer, one binding that lives as long as was asked."""
-    service = stage.service(world(account()))
+    """Challenged with two algorithms it answers the one that it knows, and is bound at once."""
+    service = stage.service(world(account()), sip={"digest": ["MD5", "SHA-256"]})
     messages = stage.peer(
         "register",
         remote=service.server,

@@ -184,30 +184,50 @@ def test_two_calls_cannot_have_the_same_money(stage: Stage) -> None:
     assert service.balance(ACCOUNT) == 0
 
 
-def test_calls_end_by_themselves_when_the_money_does(stage: Stage) -> None:
-    """Two calls share one pool to its end: both are cut, together they spend no more than it."""
+def test_a_call_ends_by_itself_when_the_money_does(stage: Stage) -> None:
+    """The call runs for as many intervals as the balance pays; BYE goes to both sides."""
     host = stage.network.host()
     rows = (rate(per_minute="0.60", **SIX_SECONDS),)
-    some = account(balance="0.21")  # three intervals of 0.06; 0.03 cannot pay for another
+    some = account(balance="0.15")  # two intervals of 0.06; 0.03 cannot pay for another
     service = stage.service(
         world(some, trunks=(trunk("carrier", host),), rates=rows), media={"timeout_s": 0}
     )
-    carrier = stage.peer("answer", host, calls=2)
+    carrier = stage.peer("answer", host)
+    stage.caller(service, ACCOUNT, "101", "phone_call_cut", number=OUTSIDE).finish()
+    carrier.finish()
+
+    (cdr,) = service.cdrs(ACCOUNT)
+    assert (cdr["cause"], cdr["hangup_by"]) == ("credit_exhausted", "switch")
+    assert cdr["duration_s"] == 12
+    assert Decimal(cdr["price"]) == Decimal("0.12")
+    assert service.balance(ACCOUNT) == Decimal("0.03")
+    assert service.reserved(ACCOUNT) == 0
+    service.ok("ledger", "verify")
+
+
+def test_two_calls_share_one_pool_to_its_end(stage: Stage) -> None:
+    """Each holds a slice of 60 s; at its end one interval is left: together they spend no more."""
+    host = stage.network.host()
+    rows = (rate(per_minute="0.60", **SIX_SECONDS),)
+    some = account(balance="1.29")  # two slices of 0.60, one interval of 0.06, 0.03 for nothing
+    service = stage.service(
+        world(some, trunks=(trunk("carrier", host),), rates=rows), media={"timeout_s": 0}
+    )
+    carrier = stage.peer("answer", host, calls=2, timeout_s=90)
     calls = [
-        stage.caller(service, ACCOUNT, extension, "phone_call_cut", number=OUTSIDE)
+        stage.caller(service, ACCOUNT, extension, "phone_call_cut", number=OUTSIDE, timeout_s=90)
         for extension in ("101", "102")
     ]
     for call in calls:
         call.finish()
     carrier.finish()
 
-    rows_cdr = service.cdrs(ACCOUNT, 2)
-    assert [row["cause"] for row in rows_cdr] == ["credit_exhausted"] * 2
-    assert [row["hangup_by"] for row in rows_cdr] == ["switch"] * 2
-    assert sum(Decimal(row["price"]) for row in rows_cdr) == Decimal("0.18")
+    found = service.cdrs(ACCOUNT, 2)
+    assert [row["cause"] for row in found] == ["credit_exhausted"] * 2
+    assert sorted(row["duration_s"] for row in found) == [60, 66]
+    assert sum(Decimal(row["price"]) for row in found) == Decimal("1.26")
     assert service.balance(ACCOUNT) == Decimal("0.03")
     assert service.reserved(ACCOUNT) == 0
-    service.ok("ledger", "verify")
 
 
 def test_money_that_comes_during_a_call_lets_it_go_on(stage: Stage) -> None:
