@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from sip.flow import Address, Flow
@@ -80,7 +80,7 @@ class SipService(Service):
         self.flush()
 
     def stopService(self) -> Deferred[Any] | None:
-        """Close listeners, connections and the timer. The Deferred fires when ports are free."""
+        """Close listeners, connections and the timer. The Deferred fires when they are closed."""
         if not self.running:
             return None
         super().stopService()  # type: ignore[no-untyped-call]
@@ -215,7 +215,7 @@ class SipService(Service):
             udp.close()
         self._udp.clear()
         self._local.clear()
-        return DeferredList([found for found in self._streams.close() if found is not None])
+        return self._streams.close()
 
     def _address(self, listener: Listener) -> Address:
         return self._local.get(listener, listener.address)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
@@ -34,6 +35,9 @@ CONNECTIONS_MAX = 20_000
 CONNECTIONS_PER_SOURCE_MAX = 500
 """An office of 100 users behind one NAT may keep some each; more is an attack."""
 
+CLOSE_TIMEOUT_S = 2.0
+"""How long a stop waits for peers to take what was sent to them last, such as the BYE."""
+
 UNSENT_BYTES_MAX = 1024 * 1024
 """What may wait for a peer that does not read; beyond, the connection is cut."""
 
@@ -51,6 +55,7 @@ class SipConnection(Protocol, TimeoutMixin):
         self.number = number
         self.opened_for = opened_for  # None: the peer opened it
         self.flow: Flow | None = None  # once it is connected
+        self.connector: Any = None  # while we open it
         self._parser = StreamParser()
         self._waiting: list[bytes] = []  # until it is connected
         self._unsent_bytes = 0
@@ -61,7 +66,7 @@ class SipConnection(Protocol, TimeoutMixin):
         if self.flow is None or self._is_paused:
             self._unsent_bytes += len(data)
         if self._unsent_bytes > UNSENT_BYTES_MAX:
-            self._cut()
+            self.cut()
         elif self.flow is None:
             self._waiting.append(data)
         else:
@@ -72,11 +77,13 @@ class SipConnection(Protocol, TimeoutMixin):
         return self._streams.reactor.callLater(period, func)
 
     def close(self) -> None:
-        """Close after what is queued has left."""
+        """Close after what is queued has left; one still being opened is given up."""
         if self.transport is not None:
             self.transport.loseConnection()
+        elif self.connector is not None:
+            self.connector.stopConnecting()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """End it at once; one still being opened has its timeout, and drops what is new."""
         if self.transport is not None:
             self.transport.abortConnection()
@@ -191,6 +198,7 @@ class StreamTransport:
         self._sources: dict[int, str] = {}  # of the accepted connections
         self._per_source: dict[str, int] = {}
         self._last_number = 0
+        self._closed: Deferred[None] | None = None  # while a close waits for connections
 
     def __len__(self) -> int:
         """How many connections there are, those being opened included."""
@@ -206,12 +214,22 @@ class StreamTransport:
         self._ports.append(opened)
         return Address(host, opened.getHost().port)
 
-    def close(self) -> list[Any]:
-        """Close listeners and connections; returns what the listeners' closing waits for."""
+    def close(self) -> Deferred[Any]:
+        """Close listeners and connections; fires when they are, at latest CLOSE_TIMEOUT_S later."""
         ports, self._ports = self._ports, []
+        waits = [maybeDeferred(port.stopListening) for port in ports]
         for connection in list(self._connections.values()):
             connection.close()
-        return [port.stopListening() for port in ports]
+        if self._connections:
+            self._closed = Deferred()
+            waits.append(self._closed)
+            timeout = self.reactor.callLater(CLOSE_TIMEOUT_S, self._cut_all)
+            self._closed.addCallback(lambda _: timeout.active() and timeout.cancel())
+        return DeferredList(waits)
+
+    def _cut_all(self) -> None:
+        for connection in list(self._connections.values()):
+            connection.cut()
 
     def send(self, data: bytes, flow: Flow) -> None:
         """Send over the flow's connection, or open one when it is numbered 0."""
@@ -245,6 +263,9 @@ class StreamTransport:
             self._on_lost(asked)
         if connection.flow is not None:
             self._on_lost(connection.flow)
+        if self._closed is not None and not self._connections:
+            closed, self._closed = self._closed, None
+            closed.callback(None)
 
     def _open(self, flow: Flow) -> SipConnection | None:
         if len(self._connections) >= CONNECTIONS_MAX:
@@ -252,7 +273,7 @@ class StreamTransport:
         connection = self._number(flow)
         self._opened[flow.remote] = connection
         wildcard = flow.local.host in ("0.0.0.0", "::", "")
-        self.reactor.connectTCP(
+        connection.connector = self.reactor.connectTCP(
             flow.remote.host,
             flow.remote.port,
             _Open(connection, self),

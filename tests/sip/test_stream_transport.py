@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from sip import stream_transport
 from sip.flow import Address, Flow
 from sip.stream_transport import (
+    CLOSE_TIMEOUT_S,
     FIRST_MESSAGE_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     UNSENT_BYTES_MAX,
@@ -217,14 +218,33 @@ def test_a_connection_being_opened_keeps_a_bounded_queue() -> None:
     assert tcp.written == b"a"
 
 
-def test_closing_ends_listeners_and_connections() -> None:
-    """And the timers of the connections with them."""
+def test_closing_waits_for_connections_to_end() -> None:
+    """What was sent last still leaves; then no timer is left."""
     streams = Streams()
     phone, tcp = streams.accepted()
-    assert len(streams.streams.close()) == 1
-    assert tcp.closing
+    done: list[object] = []
+    streams.streams.close().addCallback(done.append)
+    assert (tcp.closing, done) == (True, [])
     lose(phone)
+    assert len(done) == 1
     assert streams.reactor.getDelayedCalls() == []
+
+
+def test_closing_does_not_wait_for_a_peer_that_keeps_its_end_open() -> None:
+    """It is cut off."""
+    streams = Streams()
+    _, tcp = streams.accepted()
+    streams.streams.close()
+    streams.reactor.advance(CLOSE_TIMEOUT_S)
+    assert tcp.aborted
+
+
+def test_closing_gives_up_what_is_still_being_opened() -> None:
+    """The attempt is stopped."""
+    streams = Streams()
+    streams.streams.send(b"x", TRUNK)
+    streams.streams.close()
+    assert streams.reactor.connectors[0].stoppedConnecting
 
 
 def test_a_busy_port_is_named() -> None:
