@@ -53,15 +53,23 @@ def _words(finding: Any) -> str:
         return f"must be at least {context.get('ge', context.get('gt'))}"
     if kind in ("less_than_equal", "less_than"):
         return f"must be at most {context.get('le', context.get('lt'))}"
-    if kind == "string_too_short":
-        return "must not be empty"
-    if kind == "string_too_long":
-        return f"is longer than {context['max_length']} characters"
-    if kind == "too_long":
-        return f"has more than {context['max_length']} entries"
-    if kind == "too_short":
-        return f"needs at least {context['min_length']} entries"
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        return _length_words(context, text=isinstance(finding["input"], str))
+    if kind == "multiple_of":
+        return f"must be a multiple of {context['multiple_of']}"
+    if kind == "string_pattern_mismatch":
+        return f"{finding['input']!r} is not of the form {context['pattern']}"
     return str(finding["msg"])
+
+
+def _length_words(context: dict[str, Any], *, text: bool) -> str:
+    """The sentence about a text or list that is too short or too long."""
+    unit = "characters" if text else "entries"
+    if "max_length" in context:
+        return f"has more than {context['max_length']} {unit}"
+    if context["min_length"] == 1:
+        return "must not be empty"
+    return f"needs at least {context['min_length']} {unit}"
 
 
 def _key_name(place: Place) -> str:

@@ -36,7 +36,11 @@ class Change:
 
     def fields(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
         """Before and after, only what differs, secrets masked."""
-        return differing(_document(self.old, self.kind), _document(self.new, self.kind))
+        return differing(*self.documents())
+
+    def documents(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """Before and after, whole and with secrets: for History, which masks them itself."""
+        return _document(self.old, self.kind), _document(self.new, self.kind)
 
     def as_json(self) -> dict[str, Any]:
         """For ``apply --json``."""

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from softswitch.problems import FileProblem, FileProblems
 from softswitch.secrets import Vault
-from softswitch.state.model import Account, Catalogue, State, User
+from softswitch.state.model import Account, State, User
 from softswitch.state.read import read_state
 
 STATE_FILE = "state.yaml"
@@ -62,7 +62,7 @@ def write_files(state: State, folder: Path, state_dir: Path) -> Path:
 
 
 def text_of(state: State) -> str:
-    """The YAML text of a state: keys in the model's order, every key written."""
+    """The YAML text of a state: its sections with all keys, in the model's order."""
     text: str = yaml.dump(
         _document(state),
         Dumper=_Dumper,
@@ -75,7 +75,7 @@ def text_of(state: State) -> str:
 
 
 def _document(state: State) -> dict[str, Any]:
-    document = state.model_dump(mode="json", by_alias=True)
+    document = state.model_dump(mode="json", by_alias=True, include=state.model_fields_set)
     for trunk in document["trunks"]:
         if not trunk["password"]:
             del trunk["password"]
@@ -101,18 +101,15 @@ def _tidy_user(user: dict[str, Any]) -> None:
 
 
 def _around(state: State, account: Account) -> State:
-    """The account and what it refers to."""
+    """The account and what it refers to; the provider's own sections are not in it, so applying it
+    to a store that is in use brings back this account and nothing else."""
     numbers = tuple(n for n in state.catalogue.numbers if n.number in account.numbers)
     trunks = {number.trunk for number in numbers}
-    catalogue: Catalogue = state.catalogue.model_copy(update={"numbers": numbers})
-    return state.model_copy(
-        update={
-            "emergency": state.emergency.model_copy(update={"trunks": ()}),
-            "trunks": tuple(trunk for trunk in state.trunks if trunk.name in trunks),
-            "routes": (),
-            "tariffs": tuple(t for t in state.tariffs if t.name == account.tariff),
-            "catalogue": catalogue,
-        }
+    return State.model_construct(
+        trunks=tuple(trunk for trunk in state.trunks if trunk.name in trunks),
+        tariffs=tuple(tariff for tariff in state.tariffs if tariff.name == account.tariff),
+        catalogue=state.catalogue.model_copy(update={"numbers": numbers}),
+        accounts=(account,),
     )
 
 

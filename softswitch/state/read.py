@@ -50,6 +50,7 @@ def read_elsewhere(session: Session, accounts: Collection[str]) -> Elsewhere:
     logins = select(user.sip_login, user.account).where(user.sip_login.is_not(None))
     static = select(user.static_transport, user.static_address, user.account)
     owned = select(number.number, number.account).where(number.account.is_not(None))
+    currencies = select(balance.c.account, balance.c.currency)
     own = set(accounts)
     return Elsewhere(
         logins={login: a for login, a in session.execute(logins) if login and a not in own},
@@ -61,9 +62,7 @@ def read_elsewhere(session: Session, accounts: Collection[str]) -> Elsewhere:
             if account not in own
         },
         owners={text: a for text, a in session.execute(owned) if a and a not in own},
-        currencies=dict(
-            session.execute(select(balance.c.account, balance.c.currency)).tuples().all()
-        ),
+        currencies={row.account: row.currency for row in session.execute(currencies)},
     )
 
 
@@ -162,7 +161,7 @@ def _of_accounts(
 def _credit_limits(session: Session) -> dict[str, int]:
     balance = billing_tables.balance
     rows = session.execute(select(balance.c.account, balance.c.credit_limit_micros))
-    return dict(rows.tuples().all())
+    return {row.account: row.credit_limit_micros for row in rows}
 
 
 def _account(

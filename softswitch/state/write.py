@@ -272,7 +272,7 @@ def _record(writing: Writing, difference: Difference) -> None:
         if change.owner in created:
             continue
         account = change.name if change.kind == "account" else change.owner
-        before, after = change.fields() if change.action == "changed" else (None, None)
+        before, after = change.documents() if change.action == "changed" else (None, None)
         record(
             writing.session,
             writing.by,
