@@ -17,8 +17,9 @@ from sqlalchemy.dialects import sqlite
 
 # sqlite3 takes named parameters as well, which spares sorting them into a tuple on every run.
 _NAMED_SQLITE = sqlite.dialect(paramstyle="named")
-# json.dumps with options of its own makes an encoder on every call.
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# json.dumps with options of its own makes an encoder on every call. ASCII, because what a phone
+# sent may hold characters that no database takes unescaped.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Prepared:

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from billing.cdr import CallRecord, Charge, Settlement
+from billing.cdr_rows import total_of, write_record
 from billing.credit import (
     NO_BALANCE,
     NO_CREDIT,
@@ -65,15 +66,6 @@ _OPEN_HOLDS = Prepared(
     " WHERE call_id NOT IN (SELECT call_id FROM hold WHERE seen_us >= :seen_before_us)"
     " ORDER BY call_id, id",
     locks=True,
-)
-_INSERT_RECORD = Prepared(
-    "INSERT INTO cdr (call_id, account, direction, caller, called, caller_extension,"
-    " called_extension, started_us, answered_us, ended_us, duration_s, billed_s, price_micros,"
-    " cost_micros, overrun_micros, currency, tariff, tariff_version, cause, hangup_by,"
-    " recording_id, legs, trace) VALUES (:call_id, :account, :direction, :caller, :called,"
-    " :caller_extension, :called_extension, :started_us, :answered_us, :ended_us, :duration_s,"
-    " :billed_s, :price, :cost, :overrun, :currency, :tariff, :tariff_version, :cause, :hangup_by,"
-    " :recording_id, :legs, :trace) ON CONFLICT (call_id, account) DO NOTHING"
 )
 
 
@@ -154,7 +146,7 @@ def settle(conn: Connection, settlement: Settlement) -> Settled:
         if (done := _settle_leg(conn, leg, settlement.ended_us)) is not None
     ]
     written = [
-        _write_record(conn, settlement.call_id, record, _charged(settlement, settled, record))
+        write_record(conn, settlement.call_id, record, total_of(record, settlement, settled))
         for record in settlement.records
     ]
     changed = bool(settled) or any(written)
@@ -310,64 +302,3 @@ def _pay(
         at_us=ended_us,
     )
     return append(conn, held, posting, released_micros=reserved_micros).balance_after_micros
-
-
-@dataclass(frozen=True, slots=True)
-class _Total:
-    """What one account pays for a call, over all of its legs."""
-
-    billed_s: int = 0
-    price_micros: int = 0
-    cost_micros: int = 0
-    overrun_micros: int = 0
-    tariff: str | None = None
-    tariff_version: int | None = None
-
-
-def _charged(
-    settlement: Settlement, settled: Sequence[ChargeSettled], record: CallRecord
-) -> _Total:
-    own = [done for done in settled if done.account == record.account]
-    if not own:
-        return _Total()
-    rate = next(leg.rate for leg in settlement.charges if leg.hold_id == own[0].hold_id)
-    return _Total(
-        billed_s=sum(done.billed_s for done in own),
-        price_micros=sum(done.price_micros for done in own),
-        cost_micros=sum(done.cost_micros for done in own),
-        overrun_micros=sum(done.overrun_micros for done in own),
-        tariff=rate.tariff,
-        tariff_version=rate.version,
-    )
-
-
-def _write_record(conn: Connection, call_id: str, record: CallRecord, total: _Total) -> bool:
-    cursor = _INSERT_RECORD.run(
-        conn,
-        {
-            "call_id": call_id,
-            "account": record.account,
-            "direction": record.direction,
-            "caller": record.caller,
-            "called": record.called,
-            "caller_extension": record.caller_extension,
-            "called_extension": record.called_extension,
-            "started_us": record.started_us,
-            "answered_us": record.answered_us,
-            "ended_us": record.ended_us,
-            "duration_s": record.duration_s,
-            "billed_s": total.billed_s,
-            "price": total.price_micros,
-            "cost": total.cost_micros,
-            "overrun": total.overrun_micros,
-            "currency": record.currency,
-            "tariff": total.tariff,
-            "tariff_version": total.tariff_version,
-            "cause": record.cause,
-            "hangup_by": record.hangup_by,
-            "recording_id": record.recording_id,
-            "legs": to_json(record.legs),
-            "trace": to_json(record.trace),
-        },
-    )
-    return bool(cursor.rowcount == 1)

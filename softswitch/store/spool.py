@@ -180,7 +180,7 @@ class SettlementWriter:
 
 
 def _line(settlement: Settlement) -> bytes:
-    text = json.dumps(settlement.as_json(), ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(settlement.as_json(), separators=(",", ":")).encode("ascii")
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 

@@ -231,6 +231,19 @@ def test_everyone_who_took_part_gets_a_record(connection: Connection) -> None:
     assert [tuple(row) for row in rows] == [(ACCOUNT, 6 * CENTS, "standard"), (OTHER, 0, None)]
 
 
+@pytest.mark.parametrize("number", ["9" * 500, "a\0b", "caf\udce9", "Jānis", "\U0001f4de" * 65])
+def test_a_call_is_settled_whatever_its_number_is(connection: Connection, number: str) -> None:
+    """What a phone sent is cut to what the database takes; no text keeps a call from its bill."""
+    work.hold(connection, make_request("c1"))
+    settlement = make_settlement("c1", 30)
+    record = replace(settlement.records[0], caller=number, called_extension=number, trace=[number])
+    work.settle(connection, replace(settlement, records=(record,)))
+    stored = str(column(connection, "SELECT caller FROM cdr"))
+    assert stored[:2] == number[:2].replace("\0", "b")
+    assert len(stored) <= 64
+    assert pool(connection) == Pool(24 * CENTS, 0)
+
+
 def test_an_internal_call_needs_no_hold(connection: Connection) -> None:
     """Its record is written once."""
     settlement = replace(make_settlement("c1", 30), charges=())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,15 @@ def test_what_was_kept_survives_a_restart(
     (tmp_path / "settlements.replaying").write_bytes(copy)
     assert value(make_writer(database, Spool(tmp_path)).replay()) == 3
     assert_charged_once(database)
+
+
+def test_whatever_a_phone_sent_can_be_kept(spool: Spool) -> None:
+    """A number that is no text, with a line break in it, comes back as it was."""
+    settlement = make_settlement("c1", 1)
+    record = replace(settlement.records[0], caller="caf\udce9\n\0")
+    odd = replace(settlement, records=(record,))
+    spool.append(odd)
+    assert [one.records[0].caller for one in spool.begin_replay()] == [record.caller]
 
 
 def test_calls_that_end_during_a_replay_are_kept_apart(spool: Spool) -> None:

@@ -1,0 +1,96 @@
+"""Rows of the ``cdr`` table: one for every account that took part in a call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from billing.cdr import CallRecord, Settlement
+from billing.credit import ChargeSettled
+from billing.sql import Prepared, to_json
+
+_INSERT_RECORD = Prepared(
+    "INSERT INTO cdr (call_id, account, direction, caller, called, caller_extension,"
+    " called_extension, started_us, answered_us, ended_us, duration_s, billed_s, price_micros,"
+    " cost_micros, overrun_micros, currency, tariff, tariff_version, cause, hangup_by,"
+    " recording_id, legs, trace) VALUES (:call_id, :account, :direction, :caller, :called,"
+    " :caller_extension, :called_extension, :started_us, :answered_us, :ended_us, :duration_s,"
+    " :billed_s, :price, :cost, :overrun, :currency, :tariff, :tariff_version, :cause, :hangup_by,"
+    " :recording_id, :legs, :trace) ON CONFLICT (call_id, account) DO NOTHING"
+)
+
+# The widths of the columns. PostgreSQL refuses what is longer, and a call must be settled whatever
+# a phone has sent as its number.
+NUMBER_MAX = 64
+EXTENSION_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What one account pays for a call, over all of its legs."""
+
+    billed_s: int = 0
+    price_micros: int = 0
+    cost_micros: int = 0
+    overrun_micros: int = 0
+    tariff: str | None = None
+    tariff_version: int | None = None
+
+
+def total_of(record: CallRecord, settlement: Settlement, settled: Sequence[ChargeSettled]) -> Total:
+    """What the record's account was charged; the tariff is that of the first of its legs."""
+    own = [done for done in settled if done.account == record.account]
+    if not own:
+        return Total()
+    rate = next(leg.rate for leg in settlement.charges if leg.hold_id == own[0].hold_id)
+    return Total(
+        billed_s=sum(done.billed_s for done in own),
+        price_micros=sum(done.price_micros for done in own),
+        cost_micros=sum(done.cost_micros for done in own),
+        overrun_micros=sum(done.overrun_micros for done in own),
+        tariff=rate.tariff,
+        tariff_version=rate.version,
+    )
+
+
+def write_record(conn: Connection, call_id: str, record: CallRecord, total: Total) -> bool:
+    """Write it, once per call and account: whether it is new."""
+    cursor = _INSERT_RECORD.run(
+        conn,
+        {
+            "call_id": call_id,
+            "account": record.account,
+            "direction": record.direction,
+            "caller": _fitting(record.caller, NUMBER_MAX),
+            "called": _fitting(record.called, NUMBER_MAX),
+            "caller_extension": _fitting(record.caller_extension, EXTENSION_MAX),
+            "called_extension": _fitting(record.called_extension, EXTENSION_MAX),
+            "started_us": record.started_us,
+            "answered_us": record.answered_us,
+            "ended_us": record.ended_us,
+            "duration_s": record.duration_s,
+            "billed_s": total.billed_s,
+            "price": total.price_micros,
+            "cost": total.cost_micros,
+            "overrun": total.overrun_micros,
+            "currency": record.currency,
+            "tariff": total.tariff,
+            "tariff_version": total.tariff_version,
+            "cause": record.cause,
+            "hangup_by": record.hangup_by,
+            "recording_id": record.recording_id,
+            "legs": to_json(record.legs),
+            "trace": to_json(record.trace),
+        },
+    )
+    return bool(cursor.rowcount == 1)
+
+
+def _fitting(text: str, length_max: int) -> str:
+    """As much of it as the column takes, without what no database stores: NUL and halves of
+    surrogate pairs."""
+    if not text.isascii() or "\0" in text:
+        text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return text[:length_max]
