@@ -308,17 +308,19 @@ def _replaced(
     call_id: str,
     flow: Flow,
 ) -> list[Bound]:
-    """The bindings whose place a contact takes: the same URI; or the same device with a new address
-    (a new port behind NAT), unless the request names that binding too."""
+    """The bindings whose place a contact takes: the one with its URI; for a new URI those of the
+    same device (a new port behind NAT), unless the request names them too."""
     for bound in current:
-        if bound.asked is asked:  # an unchanged refresh; what is bound is pairwise different
+        if bound.asked is asked:  # an unchanged refresh, found without reading URIs
             return [bound]
+    same = [bound for bound in current if asked.equals(bound.asked)]
+    if same:
+        return same
     named = {contact.uri for contact in contacts}
     return [
         bound
         for bound in current
-        if asked.equals(bound.asked)
-        or (bound.contact not in named and _same_device(asked, bound, call_id, flow))
+        if bound.contact not in named and _same_device(asked, bound, call_id, flow)
     ]
 
 

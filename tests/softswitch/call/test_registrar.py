@@ -384,7 +384,8 @@ class NaiveRegistrar:
                 return 423
             for old in before:
                 moved = (
-                    old.uri not in named
+                    uri not in {b.uri for b in before}
+                    and old.uri not in named
                     and old.uri[:5] == uri[:5]
                     and old.call_id == call_id
                     and old.port != port
