@@ -69,7 +69,7 @@ class _Change:
     added: list[Bound]
 
     def note(self, bound: Bound | None, replaced: list[Bound]) -> None:
-        """Bind, or ``None``, in place of others. One that stays under its URI is just overwritten."""
+        """Bind, or ``None``, in place of others; one that keeps its URI is just overwritten."""
         uri = None if bound is None else bound.contact
         self.removed.extend(old for old in replaced if old.contact != uri)
         if bound is not None:
