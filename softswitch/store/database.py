@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from softswitch.store.call_lane import ATTEMPTS_MAX, GATHER_S, CallLane
 from softswitch.store.connect import (
@@ -34,6 +34,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 WEB_THREADS = 4  # people wait for pages; SQLite has one writer at a time in any case
+CLOSED = "the database is not open"  # not yet, or not any more: the service is stopping
 SYNC_CONNECTIONS = 1  # for ``sync_transaction`` beside the threads
 
 
@@ -107,7 +108,8 @@ class Database:
         When one of them raises, nothing is written and each is run again alone, so that only the
         guilty one fails: ``fn`` may be run more than once.
         """
-        assert self._lane is not None, "connect() comes first"
+        if self._lane is None:
+            return fail(StoreUnavailable(CLOSED))
         return self._lane.submit(lambda connection: fn(connection, *args, **kwargs))
 
     @contextmanager
@@ -130,7 +132,8 @@ class Database:
         return begin_reading(self.engine) if reads else self.engine.connect()
 
     def _in_web(self, work: Callable[[Session], T], *, reads: bool) -> Deferred[T]:
-        assert self._web is not None, "connect() comes first"
+        if self._web is None:
+            return fail(StoreUnavailable(CLOSED))
         return deferred_work(self._web, self._call_from_thread, lambda: self._attempts(work, reads))
 
     def _attempts(self, work: Callable[[Session], T], reads: bool) -> T:

@@ -110,6 +110,15 @@ def test_stopping_finishes_what_was_submitted(
     again.stop()
 
 
+def test_after_stopping_everything_is_refused(database: Database) -> None:
+    """A page that is asked for while the service stops gets a named failure."""
+    database.stop()
+    failures: list[Failure] = []
+    for run in (database.run, database.read, database.run_call):
+        run(count).addErrback(failures.append)
+    assert [failure.check(StoreUnavailable) for failure in failures] == [StoreUnavailable] * 3
+
+
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
     """What ``fn`` raises comes out, what it wrote does not stay."""
 
