@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,7 @@ class Switch(Service):
             token=lambda: secrets.token_hex(8),
             server_name=SERVER_NAME,
             allow=ALLOW,
-            limits=Limits(),
+            limits=self._limits(snapshots),
         )
         registrar = Registrar()
         authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
@@ -248,6 +249,7 @@ class Switch(Service):
             reactor=self._reactor,
             clock=monotonic_s,
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
+            on_flow_lost=registrations.flow_lost,
         )
         hosts = TrunkHosts()
         calls = CallService(
@@ -273,6 +275,18 @@ class Switch(Service):
             now_us=utc_us,
         )
         return calls, registrations, sip, hosts
+
+    def _limits(self, snapshots: SnapshotHolder) -> Limits:
+        """Carriers bring many callers' requests from one address, so they are trusted too."""
+        limits = self._config.limits
+
+        def trusted(host: str) -> bool:
+            if host in snapshots.current.trunk_hosts:
+                return True
+            address = ip_address(host)
+            return any(address in network for network in limits.trusted_sources)
+
+        return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
 
     def _open_portal(
         self,

@@ -20,6 +20,7 @@ from softswitch.fields import (
 from softswitch.validation import sentences
 
 _TEXTS = {
+    ("name", "too_short"): "Enter a name.",
     ("name", "string_too_short"): "Enter a name.",
     ("name", "missing"): "Enter a name.",
     ("email", "missing"): "Enter an e-mail address.",
@@ -76,7 +77,10 @@ def parse_user_form(data: dict[str, Any]) -> UserForm | tuple[Problem, ...]:
 
 
 def form_problems(error: ValidationError, form: type[BaseModel]) -> tuple[Problem, ...]:
-    """pydantic's findings as form problems, one a field."""
+    """pydantic's findings as form problems, one a field.
+
+    A form's own check of two fields together names the field before a bar ("field|message").
+    """
     problems: dict[str, Problem] = {}
     findings = zip(error.errors(include_url=False), sentences(error, form), strict=True)
     for finding, (place, sentence) in findings:

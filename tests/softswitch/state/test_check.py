@@ -76,8 +76,8 @@ ELSEWHERE = Elsewhere(
             "initial_s: must be at least 1",
         ),
         (
-            'tariffs: [{name: t, rates: [{prefix: "1", per_minute: "1", valid_from: "2016-13-01"}]}]',
-            "valid_from: 2016-13-01 is not a date like 2016-01-31",
+            'tariffs: [{name: t, rates: [{prefix: "1", per_minute: "1", valid_from: "2016-13"}]}]',
+            "valid_from: 2016-13 is not a date like 2016-01-31",
         ),
         ('catalogue: {numbers: [{number: "112", country: LT}]}',
          "number: 112 is not a number like +37070044960"),

@@ -64,11 +64,11 @@ def test_bad_prompts_are_told_with_their_line(
     """Missing, not audio, too large."""
     wav = tmp_path / "welcome.wav"
     wav.write_text("hello")
-    with pytest.raises(FileProblems, match="welcome.wav is not an audio file that we can read"):
+    with pytest.raises(FileProblems, match=r"welcome\.wav is not an audio file that we can read"):
         applies(example)
     with wav.open("wb") as file:
         file.truncate(PROMPT_BYTES_MAX + 1)
-    with pytest.raises(FileProblems, match="welcome.wav is larger than 20 MB"):
+    with pytest.raises(FileProblems, match=r"welcome\.wav is larger than 20 MB"):
         applies(example)
     wav.unlink()
     with pytest.raises(FileProblems) as refused:
