@@ -16,6 +16,9 @@ from rtp.wire import Address
 # A phone's first packet follows the answer within its round trip; 30 s forgives a user who answers
 # a phone that sends nothing while it is muted. Signalling (an answer, a new bridge) begins it anew.
 LATCH_WINDOW_S = 30.0
+# A phone that moves to another port sends from the old one until our answer reaches it. It must not
+# be found there again; after this time, an address translator must have kept the old source.
+LEFT_SOURCE_S = 10.0
 
 
 class Verdict(Enum):
@@ -29,16 +32,35 @@ class Verdict(Enum):
 class Latch:
     """The accepted source of one port: closed, open for some hosts, or latched to one source."""
 
-    __slots__ = ("_expected", "_hosts", "_until_s", "source")
+    __slots__ = (
+        "_expected",
+        "_hosts",
+        "_left",
+        "_left_until_s",
+        "_named",
+        "_until_s",
+        "source",
+    )
 
     def __init__(self) -> None:
         self.source: Address | None = None
         self._expected: Address | None = None
+        self._named: Address | None = None  # the last address of an SDP that had one
+        self._left: Address | None = None  # the source from which signalling moved away
+        self._left_until_s = 0.0
         self._hosts: frozenset[str] = frozenset()
         self._until_s = 0.0
 
     def open(self, expected: Address | None, hosts: Iterable[str], now_s: float) -> None:
-        """Forget the source. ``expected`` is the SDP's address; ``hosts`` may use any port."""
+        """Forget the source. ``expected`` is the SDP's address; ``hosts`` may use any port.
+
+        When the SDP's address changed, the source so far is refused for ``LEFT_SOURCE_S``.
+        """
+        if expected is not None:
+            if self._named is not None and expected != self._named:
+                self._left = self.source or self._left
+                self._left_until_s = now_s + LEFT_SOURCE_S
+            self._named = expected
         self.source = None
         self._expected = expected
         self._hosts = frozenset(hosts)
@@ -52,10 +74,12 @@ class Latch:
         """Whether a valid packet from ``source`` is the peer's; the first one latches."""
         if self.source is not None:
             return Verdict.ACCEPTED if source == self.source else Verdict.STRANGER
-        if source != self._expected and not self._guessed(source, now_s):
+        if source != self._expected and not self._may_guess(source, now_s):
             return Verdict.STRANGER
         self.source = source
         return Verdict.LATCHED
 
-    def _guessed(self, source: Address, now_s: float) -> bool:
+    def _may_guess(self, source: Address, now_s: float) -> bool:
+        if source == self._left and now_s < self._left_until_s:
+            return False
         return now_s < self._until_s and source[0] in self._hosts

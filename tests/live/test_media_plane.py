@@ -226,6 +226,21 @@ class CarrierTests:
         await self.exchange(port_a, port_b, range(20, 30))
         assert old.heard() == []
 
+    async def test_a_phone_that_moves_to_another_port_is_found_there(self: Any) -> None:
+        """Although it goes on from the old one until it has the answer."""
+        port_a, port_b = await self.open_call()
+        await self.exchange(port_a, port_b, range(10))
+        old, self.phone_a = self.phone_a, self.make_phone(PHONE_A_HOST)
+        self.service.send(self.remote("call", "a", self.phone_a))
+        for number in range(10, 15):
+            old.send(voice(number), port_a)
+        await self.settled()
+        for number in range(15, 20):
+            old.send(voice(number), port_a)
+        self.phone_a.send(voice(20), port_a)
+        await self.until(lambda: self.phone_b.heard()[-1:] == [voice(20)])
+        await self.exchange(port_a, port_b, range(21, 30))
+
     async def test_a_phone_that_is_gone_does_not_stop_the_relay(self: Any) -> None:
         """Its closed port answers with ICMP; who comes back there is heard again."""
         port_a, port_b = await self.open_call()

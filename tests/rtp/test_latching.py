@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtp.latching import LATCH_WINDOW_S, Latch, Verdict
+from rtp.latching import LATCH_WINDOW_S, LEFT_SOURCE_S, Latch, Verdict
 from rtp.wire import Address
 
 SDP: Address = ("10.0.0.7", 4000)  # a private address that never appears outside
@@ -71,6 +71,52 @@ def test_only_opening_moves_a_latched_port() -> None:
     assert latch.judge(SDP, 2.0) is Verdict.STRANGER
     latch.open(SDP, {SDP[0]}, 3.0)
     assert latch.judge(SDP, 3.0) is Verdict.LATCHED
+
+
+def moved() -> Latch:
+    """A latch of a phone that sent from ``NATTED`` and then offered another port."""
+    latch = opened()
+    latch.judge(NATTED, 1.0)
+    latch.open((SDP[0], 4010), {SDP[0], SIGNALLING}, 2.0)
+    return latch
+
+
+def test_the_source_that_was_left_is_not_found_again() -> None:
+    """A phone goes on at its old port until our answer reaches it."""
+    latch = moved()
+    assert latch.judge(NATTED, 2.1) is Verdict.STRANGER
+    assert latch.judge((SIGNALLING, 61300), 2.2) is Verdict.LATCHED
+
+
+def test_the_source_that_was_left_is_found_after_a_while() -> None:
+    """Then its address translator did not give it a new one."""
+    assert moved().judge(NATTED, 2.0 + LEFT_SOURCE_S) is Verdict.LATCHED
+
+
+def test_repeated_signalling_does_not_forget_what_was_left() -> None:
+    """The answer that follows the offer opens the latch once more."""
+    latch = moved()
+    latch.open((SDP[0], 4010), {SDP[0], SIGNALLING}, 2.5)
+    assert latch.judge(NATTED, 2.6) is Verdict.STRANGER
+
+
+def test_moving_back_finds_the_sdp_address() -> None:
+    """What the SDP names is never refused."""
+    latch = opened()
+    latch.judge(SDP, 1.0)
+    latch.open((SDP[0], 4010), {SDP[0]}, 2.0)
+    latch.open(SDP, {SDP[0]}, 3.0)
+    assert latch.judge(SDP, 3.1) is Verdict.LATCHED
+
+
+def test_a_hold_without_address_leaves_no_source() -> None:
+    """A phone that holds by 0.0.0.0 may play music, and comes back where it was."""
+    latch = opened()
+    latch.judge(NATTED, 1.0)
+    latch.open(None, {SIGNALLING}, 2.0)
+    assert latch.judge(NATTED, 2.1) is Verdict.LATCHED
+    latch.open(SDP, {SDP[0], SIGNALLING}, 3.0)
+    assert latch.judge(NATTED, 3.1) is Verdict.LATCHED
 
 
 @given(packets=st.lists(st.tuples(addresses, st.floats(0, 2 * LATCH_WINDOW_S)), max_size=30))
