@@ -8,7 +8,7 @@ the flow's remote end with the contact's URI as Request-URI.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sip.abnf import parse_number, without_controls
 from sip.errors import RemoteError
@@ -132,9 +132,20 @@ class Registrar:
         return self._remove_all(list(self._logins.get(login, {}).values()))
 
     def flow_lost(self, flow: Flow) -> tuple[Bound, ...]:
-        """Remove what was registered over a stream connection that is gone."""
-        keys = self._connections.get(flow.connection, ())
-        return self._remove_all([self._logins[login][uri] for login, uri in keys])
+        """Remove what was registered over a stream connection that is gone.
+
+        A phone that is not behind NAT stays registered: a new connection to its Contact's address
+        reaches it (RFC 3261 18.1.1), and is opened when it is called.
+        """
+        keys = list(self._connections.get(flow.connection, ()))
+        gone: list[Bound] = []
+        for bound in [self._logins[login][uri] for login, uri in keys]:
+            again = revive(to_row(bound))
+            if again is None:
+                gone.append(bound)
+            else:
+                self._put(replace(bound, flow=again.flow))
+        return self._remove_all(gone)
 
     def expire(self, now_us: int) -> tuple[Bound, ...]:
         """Remove what is over; to be called every few seconds."""

@@ -248,6 +248,17 @@ def test_lost_connection_takes_its_bindings_along() -> None:
     assert contacts(registrar, login="other") == ["sip:anna@192.168.1.20:5062"]
 
 
+def test_lost_connection_of_a_phone_without_nat_leaves_its_binding() -> None:
+    """It takes a new connection at its Contact's address."""
+    registrar = Registrar()
+    tcp = flow(transport="tcp", number=5)
+    contact = f"<sip:anna@{tcp.remote.host}:5070;transport=tcp>"
+    registrar.register(LOGIN, register(contact), tcp, 0)
+    assert registrar.flow_lost(tcp) == ()
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.flow == tcp._replace(remote=Address(tcp.remote.host, 5070), connection=0)
+
+
 def test_lost_udp_flow_takes_nothing() -> None:
     """UDP has no connection to lose."""
     registrar = Registrar()
