@@ -251,6 +251,15 @@ class Phone:
         """Take the call back from hold."""
         self._control.ask("resume")
 
+    def leave(self) -> None:
+        """Switch the phone off: it takes its registration back and is gone."""
+        if not self._quit():
+            raise PhoneError(f"{self.account.login} did not stop")
+
+    def calls_seen(self) -> int:
+        """How many INVITEs this phone ever got or sent."""
+        return self.log.read_text(errors="replace").count("\nINVITE sip:")
+
     def recording(self) -> Path:
         """What the phone heard in its last call, once that call has ended."""
         return max(
