@@ -45,17 +45,18 @@ class Portal:
     def site(self) -> Site:
         """A new site for a listener. Requests are not logged one by one: Twisted's access log was
         measured to cost more than a page."""
-        site = Site(
-            self.klein.resource(),
-            requestFactory=PortalRequest,
-            timeout=CONNECTION_TIMEOUT_S,
+        return _QuietSite(
+            self.klein.resource(), requestFactory=PortalRequest, timeout=CONNECTION_TIMEOUT_S
         )
-        site.log = lambda request: None
-        return site
 
     def stop(self) -> None:
         """Close every stream."""
         self.state.streams.stop()
+
+
+class _QuietSite(Site):
+    def log(self, request: object) -> None:
+        """Nothing, see ``Portal.site``."""
 
 
 def routes(*, demo: bool) -> list[Route]:

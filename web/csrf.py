@@ -1,8 +1,8 @@
 """Protection of unsafe requests against other sites (portal study 2.8). Pure.
 
 Two locks, both must open: the browser's own word on where the request comes from, and a token that
-only our pages know. A signed-in page carries its session's token, masked anew for every page so that
-compression reveals nothing of it (BREACH); the sign-in form carries one that fits a cookie.
+only our pages know. A signed-in page carries its session's token, masked anew for every page so
+that compression reveals nothing of it (BREACH); the sign-in form carries one that fits a cookie.
 """
 
 from __future__ import annotations

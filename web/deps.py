@@ -10,9 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.orm import Session
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.routing.model import RoutingSnapshot
@@ -23,20 +21,32 @@ T = TypeVar("T")
 SUPPORT_PHONE = "+442037699299"
 
 
+class Timer(Protocol):
+    """A delayed call."""
+
+    def cancel(self) -> None: ...
+
+
+class Timers(Protocol):
+    """The part of the reactor that the portal needs."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Timer: ...
+
+
 class Database(Protocol):
     """Units of work in the portal's database threads."""
 
-    def run(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
+    def run(self, fn: Callable[..., T], /, *args: Any) -> Deferred[T]:
         """Call ``fn(session, *args)`` in a thread and one writing transaction."""
 
-    def read(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
+    def read(self, fn: Callable[..., T], /, *args: Any) -> Deferred[T]:
         """The same for a function that only reads."""
 
 
 class Commands(Protocol):
     """Write commands: a transaction, then the routing snapshot of what changed."""
 
-    def run(self, fn: Callable[..., T], *args: Any, account: str) -> Deferred[T]:
+    def run(self, fn: Callable[..., T], /, *args: Any, account: str) -> Deferred[T]:
         """Call ``fn(session, *args)``; fires when the next call obeys the change. Cancelling the
         Deferred must not stop the command."""
 
@@ -44,7 +54,7 @@ class Commands(Protocol):
 class WorkPool(Protocol):
     """Processor time away from the reactor and the interpreter lock."""
 
-    def run(self, fn: Callable[..., T], *args: Any) -> Deferred[T]:
+    def run(self, fn: Callable[..., T], /, *args: Any) -> Deferred[T]:
         """Call the importable ``fn`` with picklable arguments in another process."""
 
 
@@ -142,7 +152,7 @@ class PortalDeps:
     snapshots: Snapshots
     vault: Vault
     work: WorkPool
-    reactor: IReactorTime
+    reactor: Timers
     public_url: str
     sip_domain: str
     static_domain: str

@@ -34,6 +34,7 @@ def price(micros: int, currency: str) -> str:
     return _money(micros, currency, MONEY_DECIMALS if exact else CALL_DECIMALS)
 
 
+@lru_cache(maxsize=4096)
 def _money(micros: int, currency: str, decimals: int) -> str:
     # The space does not break: an amount never stands in two lines.
     digits = f"#,##0.{'0' * decimals}"

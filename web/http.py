@@ -78,9 +78,7 @@ class Routes:
         """Declare a view that changes something."""
         return self._route(path, ("POST",), policy)
 
-    def _route(
-        self, path: str, methods: tuple[str, ...], policy: Policy
-    ) -> Callable[[View], View]:
+    def _route(self, path: str, methods: tuple[str, ...], policy: Policy) -> Callable[[View], View]:
         def declare(view: View) -> View:
             self.all.append(Route(path, methods, policy, view))
             return view
@@ -94,7 +92,7 @@ def klein_app(state: PortalState, routes: list[Route]) -> Klein:
     for route in routes:
         _add(app, state, route)
 
-    @app.handle_errors(HTTPException)  # type: ignore[untyped-decorator]
+    @app.handle_errors(HTTPException)
     def unrouted(request: PortalRequest, failure: Any) -> bytes:
         return _write(state, request, _unrouted(Visit(state, request), failure.value))
 
@@ -183,11 +181,12 @@ def _sign_in_first(visit: Visit) -> Response:
 async def error_page(visit: Visit, error: HttpError) -> Response:
     """The page of an error, in the shell for those who have signed in. If even that fails (the
     database is away), the page without the shell."""
-    values = {"code": error.status, "text": error.text}
     page = None
     if visit.session is not None:
         try:
-            page = await visit.page("error.html", status=error.status, **values)
+            page = await visit.page(
+                "error.html", status=error.status, code=error.status, text=error.text
+            )
         except CancelledError:
             raise
         except Exception:
@@ -200,9 +199,7 @@ async def error_page(visit: Visit, error: HttpError) -> Response:
 
 def _bare_error(visit: Visit, error: HttpError) -> Response:
     visit.session = None
-    return visit.render(
-        "error_bare.html", status=error.status, code=error.status, text=error.text
-    )
+    return visit.render("error_bare.html", status=error.status, code=error.status, text=error.text)
 
 
 def _unrouted(visit: Visit, error: HTTPException) -> Response:

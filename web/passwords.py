@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from softswitch.secrets import verify_password
 
-# A hash of a password that nobody has, made with the same parameters as real ones. Checking it costs
-# the same as checking a real one, so an unknown e-mail address cannot be told by time.
+# A hash of a password that nobody has, made with the same parameters as real ones. Checking it
+# costs the same as checking a real one, so an unknown e-mail address cannot be told by time.
 UNKNOWN_USER_HASH = (
     "$argon2id$v=19$m=65536,t=3,p=4$pNaxotWR00js0c9i3IyJcg"
     "$4KHGxhVPiE4kZhuSRr2doSVMYJbqvFr1ZH9anlmOu2M"

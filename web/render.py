@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gettext
 import gzip
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from web import formats
+from web import formats, words
 from web.responses import NO_STORE, Response
 from web.static_files import StaticFiles
 
@@ -22,25 +23,12 @@ class Renderer:
     """Renders templates. ``base`` is what every page sees beside its own values."""
 
     def __init__(self, static: StaticFiles, **base: Any) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,  # a misspelt name is an error page in the tests, not a hole
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-            extensions=["jinja2.ext.i18n"],
-        )
-        # English only for now; every text in the templates is marked for translation.
-        self._environment.install_gettext_translations(  # type: ignore[attr-defined]
-            gettext.NullTranslations(), newstyle=True
-        )
-        self._environment.filters.update(FILTERS)
-        self._environment.globals.update(static=static.url, **base)
+        self._environment = environment()
+        self._base = {"static": static.url, **base}
 
     def text(self, template: str, **values: Any) -> str:
         """The rendered template."""
-        return self._environment.get_template(template).render(**values)
+        return self._environment.get_template(template).render(self._base, **values)
 
     def page(
         self, template: str, *, status: int = 200, compress: bool = True, **values: Any
@@ -64,3 +52,28 @@ FILTERS = {
     "duration": formats.duration,
     "phone": formats.phone,
 }
+
+
+@cache
+def environment() -> Environment:
+    """The one environment, with every template compiled: that takes a quarter of a second, which a
+    visitor and the calls beside would otherwise feel."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,  # a misspelt name is an error page in the tests, not a hole
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+        extensions=["jinja2.ext.i18n"],
+    )
+    # English only for now; every text in the templates is marked for translation.
+    made.install_gettext_translations(  # type: ignore[attr-defined]
+        gettext.NullTranslations(), newstyle=True
+    )
+    made.filters.update(FILTERS)
+    made.globals["words"] = words
+    for name in made.list_templates():
+        made.get_template(name)
+    return made

@@ -7,6 +7,7 @@ reactor: an upload of 20 MB was measured to stop it for 1.3 s.
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 from twisted.web.server import Request
 
@@ -25,7 +26,7 @@ class PortalRequest(Request):
     """Keeps the body as bytes in ``body``. ``too_large`` is set when it passed the limit; then the
     body is empty and the dispatcher answers 413."""
 
-    def gotLength(self, length: int | None) -> None:  # noqa: N802 (Twisted's name)
+    def gotLength(self, length: int | None) -> None:
         """Called when the headers are in; ``length`` is ``None`` for a chunked body."""
         # Left empty for ever: what Twisted finds no body in, it does not parse.
         self.content = BytesIO()
@@ -35,7 +36,7 @@ class PortalRequest(Request):
         if length is not None and length > BODY_BYTES_SWALLOWED_MAX:
             self._refuse()
 
-    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+    def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body."""
         self._received += len(data)
         if self._received > BODY_BYTES_MAX:
@@ -47,5 +48,6 @@ class PortalRequest(Request):
             self._refuse()
 
     def _refuse(self) -> None:
-        self.channel.transport.write(_TOO_LARGE)
-        self.channel.transport.loseConnection()
+        transport: Any = self.channel.transport
+        transport.write(_TOO_LARGE)
+        transport.loseConnection()

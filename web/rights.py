@@ -1,4 +1,4 @@
-"""Who may do what: rights are bound to roles in this one table; menu, buttons and routes read it."""
+"""Who may do what: rights bound to roles in one table, which menu, buttons and routes read."""
 
 from __future__ import annotations
 

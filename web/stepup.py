@@ -13,7 +13,7 @@ WRONG = "The password is not right."
 
 
 async def give_password(visit: Visit, password: str) -> str:
-    """"" when the session is strong, or has just become so by ``password``; otherwise a sentence.
+    """ "" when the session is strong, or has just become so by ``password``; otherwise a sentence.
     Wrong ones count against the throttle of sign-in."""
     session, state = visit.signed_in, visit.state
     if state.sessions.is_strong(session):

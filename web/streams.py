@@ -7,16 +7,16 @@ that does not read is told the newest state when it reads again, not every state
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
-from twisted.internet.interfaces import IPushProducer
 
-from web.deps import LiveView
+from web.deps import LiveView, Timer, Timers
 from web.queries.sessions import SignedIn
 from web.request import PortalRequest
 from web.responses import SECURITY_HEADERS
@@ -77,17 +77,17 @@ class Stream:
         if not self.closed.called:
             self.closed.callback(None)
 
-    def pauseProducing(self) -> None:  # noqa: N802 (Twisted's name)
+    def pauseProducing(self) -> None:
         """The browser does not read as fast as we write."""
         self.paused = True
 
-    def resumeProducing(self) -> None:  # noqa: N802
+    def resumeProducing(self) -> None:
         """It has caught up."""
         self.paused = False
         if self.dirty and self.resumed is not None:
             self.resumed(self)
 
-    def stopProducing(self) -> None:  # noqa: N802
+    def stopProducing(self) -> None:
         """The connection has gone."""
         self.close()
 
@@ -96,7 +96,7 @@ class LiveStreams:
     """All open streams, by account, with one subscription to the switch for each account."""
 
     def __init__(
-        self, live: LiveView, reactor: IReactorTime, content: Content, signed_in: StillSignedIn
+        self, live: LiveView, reactor: Timers, content: Content, signed_in: StillSignedIn
     ) -> None:
         self._live = live
         self._reactor = reactor
@@ -104,8 +104,8 @@ class LiveStreams:
         self._signed_in = signed_in
         self._streams: dict[str, list[Stream]] = {}
         self._unsubscribe: dict[str, Callable[[], None]] = {}
-        self._gathering: dict[str, IDelayedCall] = {}
-        self._heart: IDelayedCall | None = None
+        self._gathering: dict[str, Timer] = {}
+        self._heart: Timer | None = None
 
     async def serve(self, request: PortalRequest, session: SignedIn, page: str) -> None:
         """Send the present state and then every change, until either side ends it. Raises
@@ -201,6 +201,7 @@ class LiveStreams:
             stream.beat()
 
 
-def _spawn(name: str, coroutine: Awaitable[None]) -> None:
-    deferred = Deferred.fromCoroutine(coroutine)  # type: ignore[arg-type]
-    deferred.addErrback(lambda failure: log.failure("cannot {name}", failure, name=name))
+def _spawn(name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+    Deferred.fromCoroutine(coroutine).addErrback(
+        lambda failure: log.failure("cannot {name}", failure, name=name)
+    )

@@ -15,7 +15,6 @@ from softswitch.admin.history import Actor
 from web import csrf
 from web.deps import PortalDeps
 from web.forms import BadForm, Fields, parse_urlencoded, single_values
-from web.streams import LiveStreams
 from web.queries import shell
 from web.queries.sessions import SignedIn
 from web.render import Renderer
@@ -24,6 +23,7 @@ from web.responses import HttpError, Response
 from web.rights import Right, has_right
 from web.sessions import Sessions
 from web.static_files import StaticFiles
+from web.streams import LiveStreams
 from web.throttle import SignInThrottle
 
 T = TypeVar("T")

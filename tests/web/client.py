@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.web.http_headers import Headers
+
 from tests.web.world import PASSWORD, World
 
 HOST = "portal.test"

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from twisted.internet import reactor
 from twisted.logger import globalLogBeginner, textFileLogObserver
-from tests.web.world import NOW_US, OURS, FakeCall, FakePhone, add_call, make_world
 
 from softswitch.clock import utc_us
+from tests.web.world import NOW_US, OURS, FakeCall, FakePhone, add_call, make_world
 
 
 def main() -> None:
@@ -30,7 +30,8 @@ def main() -> None:
     world.store(_more_calls)
     port = reactor.listenTCP(0, world.portal.site(), interface="127.0.0.1")
     toggle_calls(world)
-    print(port.getHost().port, flush=True)
+    sys.stdout.write(f"{port.getHost().port}\n")
+    sys.stdout.flush()
     reactor.run()
 
 

@@ -173,7 +173,9 @@ def test_too_many_fields_are_refused(admin: Browser) -> None:
     assert answer.status == 400
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(body=st.binary(max_size=300), query=st.binary(max_size=60))
 def test_no_bytes_make_the_portal_fail(admin: Browser, body: bytes, query: bytes) -> None:
     """Whatever is sent to a form or in a query, the answer is not a 500."""

@@ -58,7 +58,9 @@ def contents(world: World) -> dict[str, list[Any]]:
 
     def read(session: Any) -> dict[str, list[Any]]:
         tables = [table for table in Base.metadata.sorted_tables if table.name != "session"]
-        return {table.name: [tuple(row) for row in session.execute(select(table))] for table in tables}
+        return {
+            table.name: [tuple(row) for row in session.execute(select(table))] for table in tables
+        }
 
     return world.store(read)
 

@@ -41,7 +41,7 @@ _cheap_hash = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PAS
 class FakeCall:
     """A call that is up."""
 
-    call_id: str
+    call_id: str = "c0"
     direction: str = "internal"
     caller: str = "101"
     called: str = "102"
@@ -221,9 +221,7 @@ def _account(session: Session, vault: Vault, account: str) -> None:
         session.add(_user(vault, account, extension, name, last_name, role))
 
 
-def _user(
-    vault: Vault, account: str, extension: str, name: str, last_name: str, role: str
-) -> User:
+def _user(vault: Vault, account: str, extension: str, name: str, last_name: str, role: str) -> User:
     place = "ours" if account == OURS else "theirs"
     return User(
         id=f"usr_{place}{extension}",

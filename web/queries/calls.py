@@ -13,7 +13,7 @@ from softswitch.store.models import Group, User
 
 cdr = billing_tables.cdr
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25  # a page of 50 kept the reactor for 15 ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from billing.ledger import customer
+from softswitch.admin import users as admin
 from softswitch.store.base import billing_tables
 from softswitch.store.models import Account, Group, Ivr, User
-from softswitch.admin import users as admin
 from web.queries import numbers, settings
 
 ledger = billing_tables.ledger

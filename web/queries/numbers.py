@@ -57,9 +57,7 @@ def choices(session: Session, account: str) -> list[str]:
 
 def _targets(session: Session, account: str) -> dict[str, str]:
     names = _names(session, account)
-    flows = session.execute(
-        select(CallFlow.number, CallFlow.to).where(CallFlow.account == account)
-    )
+    flows = session.execute(select(CallFlow.number, CallFlow.to).where(CallFlow.account == account))
     return {number: describe(target, names) for number, target in flows}
 
 
@@ -67,11 +65,9 @@ def _names(session: Session, account: str) -> dict[str, str]:
     users = session.execute(
         select(User.extension, User.name, User.last_name).where(User.account == account)
     )
-    groups = session.execute(
-        select(Group.extension, Group.name).where(Group.account == account)
-    )
+    groups = session.execute(select(Group.extension, Group.name).where(Group.account == account))
     named = {extension: f"{name} {last_name}".strip() for extension, name, last_name in users}
-    return named | {extension: name for extension, name in groups}
+    return named | {row.extension: row.name for row in groups}
 
 
 def describe(target: Document, names: dict[str, str]) -> str:

@@ -83,7 +83,7 @@ def find(session: Session, id_hash: str) -> SignedIn | None:
         .join(User, User.id == SessionRow.user)
         .where(SessionRow.id_hash == id_hash)
     ).one_or_none()
-    return SignedIn(*row) if row else None
+    return SignedIn(**row._mapping) if row else None
 
 
 def create(
@@ -112,9 +112,7 @@ def create(
 
 def touch(session: Session, id_hash: str, now_us: int) -> None:
     """Note that the session is in use."""
-    session.execute(
-        update(SessionRow).where(SessionRow.id_hash == id_hash).values(seen_us=now_us)
-    )
+    session.execute(update(SessionRow).where(SessionRow.id_hash == id_hash).values(seen_us=now_us))
 
 
 def strengthen(session: Session, id_hash: str, now_us: int) -> None:

@@ -122,9 +122,7 @@ async def save_default_number(visit: Visit) -> Response:
     number = visit.fields.get("default_number", "") or None
     version = _version(visit)
     try:
-        await visit.command(
-            admin.set_default_number, visit.actor, visit.account, number, version
-        )
+        await visit.command(admin.set_default_number, visit.actor, visit.account, number, version)
     except Refused as refused:
         return await _default_number_page(visit, refused.problems)
     return redirect(f"{LIST}?done=default")
@@ -243,9 +241,7 @@ def _person(visit: Visit, user: UserRow | None) -> object:
     return next((p for p in everybody if user and p.extension == user.extension), None)
 
 
-async def _delete_page(
-    visit: Visit, user_id: str, problems: tuple[Problem, ...] = ()
-) -> Response:
+async def _delete_page(visit: Visit, user_id: str, problems: tuple[Problem, ...] = ()) -> Response:
     deletion = await visit.read(queries.deletion, visit.account, user_id)
     if deletion is None:
         raise not_found()
