@@ -58,13 +58,15 @@ class Charge:
     """A leg that costs money: its hold, who pays, and for how many whole seconds.
 
     A leg that the switch ended because the money did gives the seconds that were paid, not the
-    few milliseconds that BYE took beyond them.
+    few milliseconds that BYE took beyond them. ``trusted``: the store was away when more had to be
+    reserved, so the call went on; what is missing is taken from the pool as far as it goes.
     """
 
     hold_id: str
     account: str
     rate: Rate
     duration_s: int
+    trusted: bool = False
 
     def as_json(self) -> Json:
         """For the spool."""
@@ -73,6 +75,7 @@ class Charge:
             "account": self.account,
             "rate": self.rate.as_json(),
             "duration_s": self.duration_s,
+            "trusted": self.trusted,
         }
 
     @classmethod

@@ -258,6 +258,9 @@ def _settle_leg(conn: Connection, leg: Charge, ended_us: int) -> ChargeSettled |
         return None
     account, reserved_micros = row
     due = charge(leg.rate, leg.duration_s)
+    if leg.trusted and due.price_micros > reserved_micros:
+        missing_micros = due.price_micros - reserved_micros
+        reserved_micros += _reserve(conn, account, leg.rate.currency, 1, missing_micros) or 0
     price = _within(leg, due, reserved_micros)
     balance_micros = _pay(conn, leg, account, price.price_micros, reserved_micros, ended_us)
     return ChargeSettled(

@@ -32,11 +32,16 @@ LOCAL_HOST_KEPT_S = 30.0
 """How long the kernel's choice of a local address is remembered; routes do change."""
 
 
+def _ignore(_flow: Flow) -> None:
+    """Nobody registers over these flows."""
+
+
 class SipService(Service):
     """A stack on its listeners.
 
     ``clock`` is monotonic seconds; ``on_event(event, now_s)`` is the user, who may call the stack
-    in it; outside of it, call the stack and then ``flush``.
+    in it; outside of it, call the stack and then ``flush``. ``on_flow_lost`` is told of each stream
+    connection that is gone.
     """
 
     name = "sip"
@@ -49,6 +54,7 @@ class SipService(Service):
         reactor: Any,
         clock: Callable[[], float],
         on_event: Callable[[Event, float], None],
+        on_flow_lost: Callable[[Flow], None] = _ignore,
         make_socket: MakeSocket = socket.socket,
     ) -> None:
         self.stack = stack
@@ -56,6 +62,7 @@ class SipService(Service):
         self._reactor = reactor
         self._clock = clock
         self._on_event = on_event
+        self._on_flow_lost = on_flow_lost
         self._make_socket = make_socket
         self._udp: dict[Address, UdpListener] = {}
         self._local: dict[Listener, Address] = {}
@@ -144,6 +151,7 @@ class SipService(Service):
                 lost, self._lost = self._lost, []
                 for flow in lost:
                     self.stack.flow_failed(flow, now_s)
+                    self._on_flow_lost(flow)
                 self._tell(now_s)
         finally:
             self._settling = False

@@ -416,4 +416,4 @@ def _settle_memory() -> None:
 
 
 def _as_awaitable(stop: Callable[[], object]) -> Callable[[], Awaitable[object]]:
-    return lambda: maybeDeferred(stop)  # type: ignore[arg-type]
+    return lambda: maybeDeferred(stop)

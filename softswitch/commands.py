@@ -26,7 +26,7 @@ T = TypeVar("T")
 class RunsTransactions(Protocol):
     """What commands need of the database: ``softswitch.store.database.Database``."""
 
-    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def run(self, function: Callable[..., Any], /, *args: Any) -> Deferred[Any]:
         """Run ``function(session, *args)`` in a thread, in one transaction, and commit."""
 
 

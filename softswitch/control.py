@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -26,6 +27,7 @@ from softswitch.admin.history import Actor
 from softswitch.admin.refusal import refuse
 from softswitch.clock import iso, utc_us
 from softswitch.commands import Commands, RunsTransactions
+from softswitch.control_socket import ControlError
 from softswitch.plan_text import parse_time
 from softswitch.route_question import ask
 from softswitch.routing.model import RoutingSnapshot
@@ -66,7 +68,7 @@ class LiveView(Protocol):
 class ReadsAndWrites(RunsTransactions, Protocol):
     """``softswitch.store.database.Database``, as far as verbs need it."""
 
-    def read(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+    def read(self, function: Callable[..., Any], /, *args: Any) -> Deferred[Any]:
         """Run ``function(session, *args)`` in a thread, in a reading transaction."""
 
 
@@ -86,7 +88,7 @@ class ControlServer(Service):
         live: LiveView,
         route_state: Callable[[RoutingSnapshot], RouteState],
     ) -> None:
-        # Any: the reactor as IReactorSocket and, for the port, IReactorUNIX.
+        # Any: the reactor as IReactorUNIX, whose ports have no types.
         self._reactor = reactor
         self._site = site
         self._database = database
@@ -96,18 +98,26 @@ class ControlServer(Service):
         self._route_state = route_state
         self._started_us = utc_us()
         self._port: Any = None
+        self._open = ExitStack()  # what a long address needs while the socket is there
         self._on_reactor: dict[str, Callable[[Arguments], Any]] = {
             "status": self._status,
             "route": self._route,
         }
 
     def startService(self) -> None:
-        """Open the socket. Raises ``ControlError`` if another service has it."""
+        """Open the socket. Raises ``ControlError`` if another service has it or it cannot be."""
         super().startService()  # type: ignore[no-untyped-call]
-        listening = control_socket.listen(self._site.state_dir)
+        folder = self._site.state_dir
+        control_socket.make_way(folder)
+        address = self._open.enter_context(control_socket.address_of(folder))
         factory = Factory.forProtocol(lambda: _Conversation(self))
-        self._port = self._reactor.adoptStreamPort(listening.fileno(), socket.AF_UNIX, factory)
-        listening.close()  # the reactor has a copy of its own
+        try:
+            # Twisted sets the mode between bind and listen: nobody else gets in between.
+            self._port = self._reactor.listenUNIX(
+                address, factory, backlog=control_socket.BACKLOG, mode=control_socket.MODE
+            )
+        except CannotListenError as error:
+            raise ControlError(f"{folder / control_socket.SOCKET_NAME}: {error}") from None
 
     def stopService(self) -> Deferred[None]:
         """Close the socket and remove it."""
@@ -117,7 +127,7 @@ class ControlServer(Service):
     async def _close(self) -> None:
         if self._port is not None:
             await self._port.stopListening()
-            (self._site.state_dir / control_socket.SOCKET_NAME).unlink(missing_ok=True)
+        self._open.close()
 
     async def answer(self, request: bytes) -> bytes:
         """One request line to one answer line, without line ends. Never raises."""

@@ -10,7 +10,8 @@ AccountId = NewType("AccountId", str)  # nine digits, zero-padded (S36)
 CallId = NewType("CallId", str)
 Extension = NewType("Extension", str)
 
-SIP_LOGIN_BLOCK = "883140"  # the operator's block of the shared code of international networks (A21)
+# The operator's block of the shared code of international networks (A21).
+SIP_LOGIN_BLOCK = "883140"
 
 
 def random_id(prefix: str) -> str:

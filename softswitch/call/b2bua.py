@@ -135,9 +135,11 @@ class Call:
         self.caller = caller
         self.state = State.PREPARING
         self.trace = list(plan.trace)
+        self.records = list(plan.records)
         self.branches: list[Branch] = []
         self.answered: Branch | None = None
         self.charges: dict[str, Charge] = {}
+        self.voided: list[Charge] = []
         self.statistics: tuple[LegStatistics, ...] = ()
         self.cause = "failed"
         self.hangup_by = "switch"
@@ -206,6 +208,7 @@ class Call:
 
     def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> None:
         self.state = State.PREPARING
+        self.records.extend(step.joins)
         payment = step.payment if isinstance(step, DialTrunks) else None
         if payment is not None:
             self._hold(f"{self.id}:{self._step}", payment)
@@ -374,6 +377,8 @@ class Call:
     def _void_step(self) -> None:
         charge = self.charges.pop(f"{self.id}:{self._step}", None)
         if charge is not None:
+            # Also a part of the settlement: a void that the store did not get is made good there.
+            self.voided.append(charge)
             self._do(ev.VoidCredit(charge.hold))
 
     def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:

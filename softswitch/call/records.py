@@ -50,8 +50,9 @@ def settlement(call: Call, *, started_us: int, currencies: Currencies) -> Settle
                 account=charge.payment.account,
                 rate=charge.payment.rate,
                 duration_s=charge.duration_s(),
+                trusted=charge.trusted,
             )
-            for charge in call.charges.values()
+            for charge in (*call.charges.values(), *call.voided)
         ),
         records=call_records(call, started_us=started_us, currencies=currencies),
     )
@@ -88,7 +89,7 @@ def call_records(call: Call, *, started_us: int, currencies: Currencies) -> tupl
             legs=legs,
             trace=call.trace[:TRACE_LINES_MAX],
         )
-        for record in call.plan.records
+        for record in call.records
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from sip.uri import parse_uri
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
-from softswitch.call.registrar import BindingRow, Registrar
+from softswitch.call.registrar import BindingRow, Bound, Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
 from softswitch.snapshot import SnapshotHolder
@@ -98,13 +98,20 @@ class Registrations:
         except RemoteError:
             return False
 
-    def tick(self) -> None:
-        """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone, and with it the phones that were reached over it."""
+        self._tell_gone(self._registrar.flow_lost(flow))
+
+    def _tell_gone(self, gone: Iterable[Bound]) -> None:
         logins = self._snapshots.current.logins
-        for bound in self._registrar.expire(self._now_us()):
+        for bound in gone:
             login = logins.get(bound.login)
             if login is not None:
                 self._live.changed(login.account)
+
+    def tick(self) -> None:
+        """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""
+        self._tell_gone(self._registrar.expire(self._now_us()))
         changes = self._registrar.take_changes()
         if changes.upserts or changes.deletes:
             deferred = self._database.run_call(

@@ -40,7 +40,7 @@ from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
 from softswitch.routing.free import INTERNAL, free_rate
 from softswitch.routing.model import RoutingSnapshot
-from softswitch.routing.plan import Payment, Plan, RouteState
+from softswitch.routing.plan import Payment, Plan, Refuse, RouteState
 from softswitch.snapshot import SnapshotHolder
 
 log = Logger()
@@ -247,7 +247,9 @@ class CallService(Service):
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
         plan = decided.plan
-        currencies = {r.account: snapshot.accounts[r.account].currency for r in plan.records}
+        currencies = {
+            account: snapshot.accounts[account].currency for account in _accounts_of(plan)
+        }
         machine = Call(
             self._new_id(),
             plan,
@@ -422,9 +424,17 @@ class CallService(Service):
         self._credit.seen(holds, self._now_us())
 
 
+def _accounts_of(plan: Plan) -> set[AccountId]:
+    """Every account that may get a record."""
+    tried = [step for step in plan.steps if not isinstance(step, Refuse)]
+    joining = [record for step in tried for record in step.joins]
+    return {record.account for record in (*plan.records, *joining)}
+
+
 def _journal_payment(plan: Plan, currencies: Mapping[AccountId, str]) -> Payment | None:
-    if not plan.records:
-        return None
+    """The zero row under which a call that nobody pays for is journaled."""
+    if plan.free is not None or not plan.records:
+        return plan.free
     account = plan.records[0].account
     return Payment(account, free_rate(INTERNAL, currencies[account]))
 

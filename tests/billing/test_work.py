@@ -209,6 +209,18 @@ def test_an_overrun_is_borne_by_the_operator_and_recorded(connection: Connection
     assert column(connection, "SELECT overrun_micros FROM cdr") == 6 * CENTS
 
 
+def test_a_call_that_outlived_the_store_pays_from_the_pool(connection: Connection) -> None:
+    """More could not be reserved while the store was away: the settlement takes it, as far as the
+    pool goes, and the operator bears the rest."""
+    work.hold(connection, make_request("c1"))
+    settlement = make_settlement("c1", 400)
+    trusted = replace(settlement.charges[0], trusted=True)
+    settled = work.settle(connection, replace(settlement, charges=(trusted,)))
+    assert settled.charges[0].price_micros == 30 * CENTS  # seven minutes would cost 42 cents
+    assert settled.charges[0].overrun_micros == 12 * CENTS
+    assert pool(connection) == Pool(0, 0)
+
+
 def test_a_call_with_two_paying_legs_is_settled_at_once(connection: Connection) -> None:
     """A toll-free call forwarded outside: the owner pays both legs, in one record (rule 12)."""
     for leg in ("a", "b1"):

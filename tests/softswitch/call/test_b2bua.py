@@ -338,6 +338,7 @@ def test_a_hold_of_a_step_that_failed_is_given_back() -> None:
     talk.ports()
     talk.feed(ev.BranchFailed(0, 486, "Busy Here"))
     assert talk.all(ev.VoidCredit) == [ev.VoidCredit(f"{CALL}:0")]
+    assert [charge.hold for charge in talk.call.voided] == [f"{CALL}:0"]
     assert talk.all(ev.Launch)[1].target.name == "user 102/0"
 
 
