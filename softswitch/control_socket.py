@@ -17,6 +17,7 @@ from typing import Any
 SOCKET_NAME = "control.sock"
 REQUEST_BYTES_MAX = 1024 * 1024  # an apply of FILES_MAX files with long names fits
 BACKLOG = 16  # operators and scripts; more wait in connect()
+MODE = 0o600  # whoever may open it is the operator
 _PATH_BYTES_MAX = 100  # of a Unix socket's address, 108 with its end on Linux
 _CHUNK = 1024 * 1024
 
@@ -66,27 +67,14 @@ def is_running(state_dir: Path) -> bool:
         return False
 
 
-def listen(state_dir: Path) -> socket.socket:
-    """The service's listening socket (mode 0600), replacing one that a crash left.
+def make_way(state_dir: Path) -> None:
+    """Remove a socket that a crash left, so that a service can listen there.
 
-    Raises ``ControlError`` if another service of this folder runs, or it cannot be opened.
+    Raises ``ControlError`` if another service of this folder runs.
     """
     if is_running(state_dir):
         raise ControlError(f"another softswitch runs on {state_dir}")
     (state_dir / SOCKET_NAME).unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # the socket must not be open to others for a moment
-    try:
-        with address_of(state_dir) as address:
-            listening.bind(address)
-        listening.listen(BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise ControlError(f"{state_dir / SOCKET_NAME}: {error.strerror}") from None
-    finally:
-        os.umask(before)
-    listening.setblocking(False)
-    return listening
 
 
 @contextmanager

@@ -31,6 +31,12 @@ ORDER = (
     "account", "administrator", "user", "group", "menu", "call flow",
 )  # fmt: skip
 
+# Keys of an account that are columns of the same name.
+ACCOUNT_KEYS = {
+    "company", "user_type", "vat_number", "country", "address", "time_zone", "language", "tariff",
+    "users_bought", "activated", "blocked", "recording", "default_number",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Writing:
@@ -79,13 +85,7 @@ def _write_account(writing: Writing, change: Change) -> None:
     row = session.get(models.Account, new.id)
     if row is None:
         row = _open(writing, new)
-    values = new.model_dump(
-        include={
-            "company", "user_type", "vat_number", "country", "address", "time_zone", "language",
-            "tariff", "users_bought", "activated", "blocked", "recording", "default_number",
-        }
-    )  # fmt: skip
-    _assign(row, values)
+    _assign(row, new.model_dump(include=ACCOUNT_KEYS))
     row.channels, row.daily_spend_micros = new.limits.channels, new.limits.daily_spend
     row.fraud_checks = new.limits.fraud
     session.flush()
@@ -104,9 +104,7 @@ def _open(writing: Writing, new: model.Account) -> models.Account:
         created_us=writing.by.at_us,
         version=0,
     )
-    _assign(row, new.model_dump(include={"company", "user_type", "vat_number", "country"}))
-    _assign(row, new.model_dump(include={"address", "time_zone", "language", "users_bought"}))
-    _assign(row, new.model_dump(include={"activated", "blocked", "recording", "tariff"}))
+    _assign(row, new.model_dump(include=ACCOUNT_KEYS))
     row.channels = row.daily_spend_micros = 0
     row.fraud_checks = True
     session.add(row)

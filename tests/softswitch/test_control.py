@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.selectreactor import SelectReactor
 
 from softswitch import control_socket
 from softswitch.commands import Commands
@@ -176,30 +180,58 @@ def test_all_problems_of_a_file_come_back(server: ControlServer, tmp_path: Path)
     ]
 
 
-def test_the_socket_is_for_the_owner_alone(tmp_path: Path) -> None:
+@pytest.fixture
+def listening(server: ControlServer, state_dir: Path) -> Iterator[Callable[[], None]]:
+    """The server on a real socket; call the value to have the reactor turn."""
+    state_dir.mkdir(exist_ok=True)
+    reactor = SelectReactor()
+    server._reactor = reactor
+    server.startService()
+    yield lambda: reactor.iterate(0.01)
+    server.stopService()
+    reactor.iterate(0)
+    reactor.iterate(0)
+    assert not (state_dir / "control.sock").exists()
+
+
+def test_the_socket_is_for_the_owner_alone(listening: Callable[[], None], state_dir: Path) -> None:
     """Mode 0600: whoever can open it is the operator."""
-    listening = control_socket.listen(tmp_path)
-    assert (tmp_path / "control.sock").stat().st_mode & 0o777 == 0o600
-    listening.close()
+    assert (state_dir / "control.sock").stat().st_mode & 0o777 == 0o600
 
 
-def test_only_one_service_has_a_state_folder(tmp_path: Path) -> None:
-    """A second one is told; what a crash left is replaced."""
-    listening = control_socket.listen(tmp_path)
-    with pytest.raises(ControlError, match=f"another softswitch runs on {tmp_path}"):
-        control_socket.listen(tmp_path)
-    listening.close()
-    assert not control_socket.is_running(tmp_path)
-    control_socket.listen(tmp_path).close()
+def test_the_client_gets_its_answer(listening: Callable[[], None], state_dir: Path) -> None:
+    """Over the socket, with the client that the command line uses."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(control_socket.ask, state_dir, "bans list", {})
+        while not answer.done():
+            listening()
+    assert answer.result() == {"result": []}
 
 
-def test_a_deep_state_folder_has_a_socket_too(tmp_path: Path) -> None:
+def test_only_one_service_has_a_state_folder(
+    listening: Callable[[], None], server: ControlServer, state_dir: Path
+) -> None:
+    """A second one is told so."""
+    with pytest.raises(ControlError, match=f"another softswitch runs on {state_dir}"):
+        control_socket.make_way(state_dir)
+
+
+def test_what_a_crash_left_is_replaced(tmp_path: Path) -> None:
+    """A socket file that nobody listens on."""
+    with socket.socket(socket.AF_UNIX) as crashed:
+        crashed.bind(str(tmp_path / "control.sock"))
+    control_socket.make_way(tmp_path)
+    assert not (tmp_path / "control.sock").exists()
+
+
+def test_a_deep_state_folder_has_an_address_too(tmp_path: Path) -> None:
     """A Unix socket's address has 108 bytes, a path may have more."""
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
-    listening = control_socket.listen(folder)
-    assert control_socket.is_running(folder)
-    listening.close()
+    with socket.socket(socket.AF_UNIX) as listening, control_socket.address_of(folder) as address:
+        listening.bind(address)
+        listening.listen()
+        assert control_socket.is_running(folder)
 
 
 def test_without_a_service_the_client_knows(tmp_path: Path) -> None:
