@@ -152,12 +152,6 @@ class MediaConfig(_Section):
     workers: Annotated[Literal["auto"] | int, BeforeValidator(_workers)] = "auto"
     timeout_s: Annotated[Whole, Field(ge=0, le=86_400)] = 60
 
-    def worker_count(self, cores: int) -> int:
-        """How many workers to start: ``auto`` is all cores but one, 0 on a single core."""
-        if self.workers == "auto":
-            return max(cores - 1, 0)
-        return self.workers
-
 
 class LimitsConfig(_Section):
     """What one source or account may ask for; 0 switches a rate off."""

@@ -88,7 +88,7 @@ def test_values_are_parsed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('[sip]\nudpp = []\n', '2: unknown key "udpp", the nearest known key is "udp"'),
+        ("[sip]\nudpp = []\n", '2: unknown key "udpp", the nearest known key is "udp"'),
         ("[sipp]\n", '1: unknown key "sipp", the nearest known key is "sip"'),
         (
             '[store]\nurl = "mysql://host/x"\n',
@@ -179,10 +179,3 @@ def test_without_a_path_the_working_directory_is_searched(
         find(None)
     written(tmp_path, "")
     assert find(None) == Path("softswitch.toml")
-
-
-@pytest.mark.parametrize(("workers", "cores", "count"), [("auto", 1, 0), ("auto", 4, 3), (2, 1, 2)])
-def test_auto_leaves_one_core_to_signalling(workers: str | int, cores: int, count: int) -> None:
-    """DESIGN 5: cores less one, none on a single core; a number is taken as it is."""
-    config = Config.model_validate({"media": {"workers": workers}})
-    assert config.media.worker_count(cores) == count
