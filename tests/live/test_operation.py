@@ -10,7 +10,7 @@ import pytest
 
 from tests.live.conftest import Stage
 from tests.live.service import Service, eventually
-from tests.live.world import account, world
+from tests.live.world import Document, account, world
 
 ACCOUNT = "000000212"
 
@@ -63,20 +63,37 @@ def test_a_database_that_cannot_be_reached_is_one_line(stage: Stage) -> None:
     assert not [line for line in lines if "hidden-word" in line]
 
 
-def test_all_errors_of_a_state_file_are_listed(stage: Stage) -> None:
-    """Each with file and line; nothing of the file is applied."""
-    service = stage.service()
-    bad = account(numbers=("+37070044960",), country="Latvia", opening_balance="ten")
-    bad["users"][0]["extenson"] = "101"
-    bad["users"][1]["extension"] = "100"  # the administrator's
-    path = service.write_state(world(bad))
+def errors_of(service: Service, state: Document) -> list[str]:
+    """What apply says about a state that it refuses: file and line on every line, nothing done."""
+    path = service.write_state(state)
     done = service.command("apply", str(path))
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
-    assert len(lines) >= 4, lines
     assert all(line.startswith(f"{path}:") for line in lines), lines
-    assert any("extenson" in line and "extension" in line for line in lines)
     assert service.show("accounts") == []
+    return lines
+
+
+def test_all_errors_of_form_are_listed(stage: Stage) -> None:
+    """Wrong values and unknown keys, all of them, with the nearest known key."""
+    bad = account(country="Latvia", opening_balance="ten")
+    bad["users"][0]["extenson"] = "101"
+    lines = errors_of(stage.service(), world(bad))
+    assert len(lines) == 3, lines
+    assert any("extenson" in line and "extension" in line for line in lines)
+
+
+def test_all_errors_of_reference_are_listed(stage: Stage) -> None:
+    """An extension twice, a flow to nobody, a tariff and a trunk that do not exist."""
+    bad = account(tariff="golden")
+    bad["users"][1]["extension"] = "100"  # the administrator's
+    bad["call_flows"][0]["to"] = {"user": "777"}
+    state = world(bad)
+    state["routes"] = [{"prefix": "", "trunks": ["nowhere"]}]
+    text = "\n".join(errors_of(stage.service(), state))
+    for name in ("golden", "100", "777", "nowhere"):
+        assert name in text
 
 
 def test_apply_twice_changes_nothing(stage: Stage) -> None:
