@@ -101,6 +101,7 @@ class World:
     database: Database
     live: FakeLive
     clock: Clock
+    now: Callable[[], int]
     now_us: int = NOW_US
 
     def store(self, fn: Callable[[Session], T]) -> T:
@@ -110,7 +111,12 @@ class World:
 
 
 def make_world(
-    folder: Path, *, public_url: str = "http://portal.test", demo: bool = False, reactor: Any = None
+    folder: Path,
+    *,
+    public_url: str = "http://portal.test",
+    demo: bool = False,
+    reactor: Any = None,
+    now: Callable[[], int] | None = None,
 ) -> World:
     """Two accounts with the same extensions; ours has calls, groups and a call flow too."""
     database = Database(
@@ -128,7 +134,7 @@ def make_world(
     commands.reload()
     live = FakeLive()
     clock = reactor or Clock()
-    world = World(None, database, live, clock)  # type: ignore[arg-type]
+    world = World(None, database, live, clock, now or (lambda: world.now_us))  # type: ignore[arg-type]
     deps = PortalDeps(
         database=database,
         commands=commands,
@@ -144,7 +150,7 @@ def make_world(
         if demo
         else (),
         monotonic_s=clock.seconds,
-        utc_us=lambda: world.now_us,
+        utc_us=world.now,
     )
     world.portal = Portal(deps)
     return world
