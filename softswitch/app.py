@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
@@ -111,11 +112,22 @@ class Switch(Service):
         """Start when the reactor runs; if that fails the process ends with exit code 1."""
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.callWhenRunning(self._begin)
+        self._reactor.callWhenRunning(self._end_on_signals)
 
     def stopService(self) -> Deferred[None]:
         """Stop everything in the reverse order of its start."""
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._end())
+
+    def _end_on_signals(self) -> None:
+        """SIGTERM and Ctrl-C end the service in order with exit code 0. Twisted would send itself
+        the signal again at the end, which makes it 143 or 130."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._reactor.callFromThread(self._stop))
+
+    def _stop(self) -> None:
+        if self.running:
+            self._reactor.stop()
 
     def _begin(self) -> None:
         started = Deferred.fromCoroutine(self._start())

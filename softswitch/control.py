@@ -58,10 +58,10 @@ class LiveView(Protocol):
     def registrations(self) -> Sequence[object]:
         """The phones that are registered."""
 
-    def call_rows(self) -> list[dict[str, Any]]:
-        """``show calls``, with the contract's fields."""
+    def call_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
+        """What makes the rows of ``show calls`` as things stand now; to be called in a thread."""
 
-    def registration_rows(self) -> list[dict[str, Any]]:
+    def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """``show registrations``, likewise."""
 
 
@@ -142,9 +142,9 @@ class ControlServer(Service):
     async def _answer(self, request: bytes) -> bytes:
         verb, arguments = _parse(request)
         if verb == "show" and arguments.get("what") in LIVE:
-            rows = self._show_live(arguments)
-            # Ten thousand registrations take longer to encode than the reactor may stand still.
-            encoded: bytes = await self._database.read(lambda session: _result(rows))
+            report = self._live_report(arguments)
+            # Ten thousand registrations take longer to write than the reactor may stand still.
+            encoded: bytes = await self._database.read(lambda session: _result(report()))
             return encoded
         if verb in self._on_reactor:
             return _result(self._on_reactor[verb](arguments))
@@ -165,11 +165,11 @@ class ControlServer(Service):
             return await self._commands.run(work, account=text(arguments, "account"))
         return await self._commands.run_whole(work)
 
-    def _show_live(self, arguments: Arguments) -> Any:
-        calls = arguments["what"] == "calls"
-        rows = self._live.call_rows() if calls else self._live.registration_rows()
-        account = arguments.get("account")
-        return [row for row in rows if not account or row["account"] == account]
+    def _live_report(self, arguments: Arguments) -> Callable[[], list[dict[str, Any]]]:
+        account = text(arguments, "account") or None
+        if arguments["what"] == "calls":
+            return self._live.call_report(account)
+        return self._live.registration_report(account)
 
     def _status(self, arguments: Arguments) -> Any:
         return {

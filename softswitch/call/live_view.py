@@ -10,6 +10,8 @@ from softswitch.call.view import CallView, LiveCalls
 from softswitch.clock import iso
 from softswitch.ids import AccountId
 
+Row = dict[str, Any]
+
 
 class LiveView:
     """Calls that are up and phones that are registered."""
@@ -30,34 +32,38 @@ class LiveView:
         """Call back at every change of the account's calls or phones; returns the way to stop."""
         return self._live.subscribe(AccountId(account), callback)
 
-    def call_rows(self) -> list[dict[str, Any]]:
-        """``show calls`` of the contract."""
-        return [
-            {
-                "call_id": view.call_id,
-                "account": view.account,
-                "direction": view.direction,
-                "from": view.caller,
-                "to": view.called,
-                "state": view.state,
-                "started_at": iso(view.started_us),
-                "answered_at": iso(view.answered_us),
-            }
-            for view in self.calls()
-        ]
+    def call_report(self, account: str | None) -> Callable[[], list[Row]]:
+        """What makes the rows of ``show calls`` as things stand now; to be called in a thread."""
+        views = self.calls(account)
+        return lambda: [_call_row(view) for view in views]
 
-    def registration_rows(self) -> list[dict[str, Any]]:
-        """``show registrations`` of the contract."""
-        return [
-            {
-                "account": view.account,
-                "extension": view.extension,
-                "login": view.login,
-                "contact": view.contact,
-                "source": view.source,
-                "transport": view.transport,
-                "expires_at": iso(view.expires_us),
-                "user_agent": view.user_agent,
-            }
-            for view in self.registrations()
-        ]
+    def registration_report(self, account: str | None) -> Callable[[], list[Row]]:
+        """``show registrations``, likewise."""
+        views = self._registrations.later_views(None if account is None else AccountId(account))
+        return lambda: [_registration_row(view) for view in views()]
+
+
+def _call_row(view: CallView) -> Row:
+    return {
+        "call_id": view.call_id,
+        "account": view.account,
+        "direction": view.direction,
+        "from": view.caller,
+        "to": view.called,
+        "state": view.state,
+        "started_at": iso(view.started_us),
+        "answered_at": iso(view.answered_us),
+    }
+
+
+def _registration_row(view: RegistrationView) -> Row:
+    return {
+        "account": view.account,
+        "extension": view.extension,
+        "login": view.login,
+        "contact": view.contact,
+        "source": view.source,
+        "transport": view.transport,
+        "expires_at": iso(view.expires_us),
+        "user_agent": view.user_agent,
+    }

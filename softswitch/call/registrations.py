@@ -20,6 +20,7 @@ from softswitch.call.identify import Domains
 from softswitch.call.registrar import BindingRow, Bound, Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
+from softswitch.routing.model import Login
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.bindings import read_bindings, write_bindings
 
@@ -123,19 +124,28 @@ class Registrations:
 
     def views(self, account: AccountId | None = None) -> list[RegistrationView]:
         """Everything that is registered, or what one account has."""
+        return self.later_views(account)()
+
+    def later_views(self, account: AccountId | None) -> Callable[[], list[RegistrationView]]:
+        """What is registered now, put into words by whoever calls the result, in any thread."""
+        bindings = self._registrar.everything(self._now_us())
         logins = self._snapshots.current.logins
-        return [
-            RegistrationView(
-                account=login.account,
-                extension=login.extension,
-                login=bound.login,
-                contact=bound.contact,
-                source=str(bound.flow.remote),
-                transport=bound.flow.transport,
-                expires_us=bound.expires_us,
-                user_agent=bound.user_agent,
-            )
-            for bound in self._registrar.everything(self._now_us())
+        return lambda: [
+            _view(bound, login)
+            for bound in bindings
             if (login := logins.get(bound.login)) is not None
             and (account is None or login.account == account)
         ]
+
+
+def _view(bound: Bound, login: Login) -> RegistrationView:
+    return RegistrationView(
+        account=login.account,
+        extension=login.extension,
+        login=bound.login,
+        contact=bound.contact,
+        source=str(bound.flow.remote),
+        transport=bound.flow.transport,
+        expires_us=bound.expires_us,
+        user_agent=bound.user_agent,
+    )

@@ -39,13 +39,13 @@ class FakeLive:
         """One."""
         return [PHONE]
 
-    def call_rows(self) -> list[dict[str, Any]]:
+    def call_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """The call."""
-        return [CALL]
+        return lambda: [CALL] if account in (None, CALL["account"]) else []
 
-    def registration_rows(self) -> list[dict[str, Any]]:
+    def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """The phone."""
-        return [PHONE]
+        return lambda: [PHONE] if account in (None, PHONE["account"]) else []
 
 
 @pytest.fixture
