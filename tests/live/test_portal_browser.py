@@ -1,8 +1,8 @@
 """The portal in a real Chromium: what only a browser can tell.
 
 Every screen in both colour schemes and widths: no script error, nothing refused by the content
-security policy, nothing wider than the screen, nothing that axe finds. Then the ways through it with
-and without JavaScript.
+security policy, nothing wider than the screen, nothing that axe finds. Then the ways through it
+with and without JavaScript.
 """
 
 from __future__ import annotations
