@@ -246,6 +246,7 @@ def test_the_report_filters_as_one_chooses(visitor: Visitor) -> None:
 def test_a_row_opens_its_call(visitor: Visitor) -> None:
     """Anywhere on it."""
     page = visitor.sign_in()
+    page.evaluate("document.fonts.ready")  # rows move a little when the font arrives
     row = page.locator("tr", has_text="+371 (20) 00-00-00")
     # The link of the date lies over the whole row, so that is what takes the click.
     row.locator("td").last.click(force=True)
