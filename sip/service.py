@@ -73,6 +73,11 @@ class SipService(Service):
         self._settling = False
         self._hosts: dict[str, tuple[str, float]] = {}
 
+    @property
+    def connections(self) -> int:
+        """How many stream connections there are, those being opened included."""
+        return len(self._streams)
+
     def startService(self) -> None:
         """Open every listener; if one fails, none stays open. Raises ListenFailed."""
         if self.running:

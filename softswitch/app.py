@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,6 @@ from softswitch.control_socket import ControlError
 from softswitch.jobs import JOBS, run_job
 from softswitch.options import SwitchOptions
 from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
-from softswitch.routing.model import RoutingSnapshot
-from softswitch.routing.plan import RouteState
 from softswitch.secrets import SecretsError, Vault, load_vault
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.connect import StoreError
@@ -173,7 +171,17 @@ class Switch(Service):
         self._run(calls)
         view = LiveView(live, registrations)
         self._open_portal(database, commands, view, snapshots, vault)
-        self._open_control(database, commands, view, snapshots, calls.route_state, vault)
+        control = ControlServer(
+            reactor,
+            Site(config, vault, running=True),
+            database,
+            commands,
+            snapshots,
+            view,
+            calls.route_state,
+            lambda: _in_use(calls, sip, media),
+        )
+        self._run(control)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
         self._every(RELOAD_INTERVAL_S, lambda: _reload(commands, hosts, snapshots, reactor))
@@ -337,20 +345,6 @@ class Switch(Service):
         for login in logins:
             _say(f"{self._config.web.public_url}/demo/{login.key}  {login.label}", 1)
 
-    def _open_control(
-        self,
-        database: Database,
-        commands: Commands,
-        view: LiveView,
-        snapshots: SnapshotHolder,
-        route_state: Callable[[RoutingSnapshot], RouteState],
-        vault: Vault,
-    ) -> None:
-        site = Site(self._config, vault, running=True)
-        self._run(
-            ControlServer(self._reactor, site, database, commands, snapshots, view, route_state)
-        )
-
     # --- order ------------------------------------------------------------------------------------
 
     def _run(self, part: Any) -> None:
@@ -391,6 +385,19 @@ def _listeners(config: Config) -> Sequence[Listener]:
         for transport, endpoints in (("udp", config.sip.udp), ("tcp", config.sip.tcp))
         for listen in endpoints
     ]
+
+
+def _in_use(calls: CallService, sip: SipService, media: MediaService) -> Mapping[str, int]:
+    """What calls and requests take; all but the connections of idle phones comes back to 0."""
+    return {
+        "unsettled_calls": calls.calls_up,
+        "dialogs": calls.dialogs,
+        "call_timers": calls.timers_armed,
+        "media_calls": media.calls,
+        "sip_transactions": sip.stack.transactions,
+        "sip_timers": sip.stack.timers_armed,
+        "sip_connections": sip.connections,
+    }
 
 
 def _demo_logins(snapshots: SnapshotHolder) -> tuple[DemoLogin, ...]:

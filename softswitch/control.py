@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -75,7 +75,8 @@ class ReadsAndWrites(RunsTransactions, Protocol):
 class ControlServer(Service):
     """Listens on ``state_dir/control.sock`` while the service runs.
 
-    ``route_state`` gives the state for one routing question, as a real call would see it.
+    ``route_state`` gives the state for one routing question, as a real call would see it;
+    ``in_use`` counts what calls and requests take and must give back.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class ControlServer(Service):
         snapshots: SnapshotHolder,
         live: LiveView,
         route_state: Callable[[RoutingSnapshot], RouteState],
+        in_use: Callable[[], Mapping[str, int]],
     ) -> None:
         # Any: the reactor as IReactorUNIX, whose ports have no types.
         self._reactor = reactor
@@ -96,6 +98,7 @@ class ControlServer(Service):
         self._snapshots = snapshots
         self._live = live
         self._route_state = route_state
+        self._in_use = in_use
         self._started_us = utc_us()
         self._port: Any = None
         self._open = ExitStack()  # what a long address needs while the socket is there
@@ -180,6 +183,7 @@ class ControlServer(Service):
             "accounts": len(self._snapshots.current.accounts),
             "calls": len(self._live.calls()),
             "registrations": len(self._live.registrations()),
+            **self._in_use(),
         }
 
     def _route(self, arguments: Arguments) -> Any:

@@ -63,7 +63,14 @@ def server(
     commands = Commands(database, snapshots, vault, config.sip.domain)
     site = Site(config, vault, running=True)
     return ControlServer(
-        object(), site, database, commands, snapshots, FakeLive(), NobodyRegistered
+        object(),
+        site,
+        database,
+        commands,
+        snapshots,
+        FakeLive(),
+        NobodyRegistered,
+        lambda: {"transactions": 3},
     )
 
 
@@ -126,6 +133,7 @@ def test_status_counts(server: ControlServer) -> None:
     """What a script waits for."""
     status = verb(server, "status")
     assert (status["running"], status["calls"], status["registrations"]) == (True, 1, 1)
+    assert status["transactions"] == 3
 
 
 def test_a_routing_question_uses_the_snapshot_in_force(
