@@ -109,7 +109,8 @@ def serve() -> int:
             one_click.append(line.strip())
             continue
         print(banner(load(CONFIG), yaml.safe_load(DEMO.read_text()), one_click), flush=True)
-    return process.wait()
+    code = process.wait()
+    return 0 if -code in (signal.SIGINT, signal.SIGTERM) else code
 
 
 def main() -> int:
