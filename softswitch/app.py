@@ -50,6 +50,7 @@ from softswitch.options import SwitchOptions
 from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
 from softswitch.secrets import SecretsError, Vault, load_vault
 from softswitch.snapshot import SnapshotHolder
+from softswitch.state_folder import FolderClaim, FolderError
 from softswitch.store.connect import StoreError
 from softswitch.store.database import Database
 from softswitch.store.migrate import migrate
@@ -78,7 +79,7 @@ class StartError(Exception):
 
 
 # What may stop a start by an operator's doing; anything else is a bug.
-REFUSALS = (StartError, StoreError, ListenFailed, SecretsError, ControlError)
+REFUSALS = (StartError, FolderError, StoreError, ListenFailed, SecretsError, ControlError)
 
 
 def makeService(options: SwitchOptions) -> Service:
@@ -151,7 +152,7 @@ class Switch(Service):
 
     async def _start(self) -> None:
         config, reactor = self._config, self._reactor
-        config.store.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stops.append(_as_awaitable(FolderClaim(config.store.state_dir).release))
         vault = load_vault(config.store.state_dir)
         database = await self._open_store()
         settlements = await self._settle_left_over(database)
@@ -202,8 +203,8 @@ class Switch(Service):
         call_from_thread = self._reactor.callFromThread
         spool = Spool(self._config.store.state_dir)
         settlements = SettlementWriter(database, spool, call_from_thread=call_from_thread)
-        # After the database: what it did not take is still spooled.
-        self._stops.insert(0, _as_awaitable(settlements.stop))
+        # After the database, as what it did not take is still spooled; before the folder is let go.
+        self._stops.insert(1, _as_awaitable(settlements.stop))
         await settlements.replay()
         for call_id in await database.run_call(close_open):
             log.warn("call {call_id} was cut off by a crash: closed and settled", call_id=call_id)
