@@ -181,10 +181,16 @@ class _OpenHold:
     seen_us: int
 
     @property
+    def ended_us(self) -> int:
+        """When it was last seen. A call that was cut off between its answer and the first look at
+        it was up all the same: a second, as rule 5 rounds."""
+        return max(self.seen_us, 0 if self.answered_us is None else self.answered_us + _US)
+
+    @property
     def duration_s(self) -> int:
         if self.answered_us is None:
             return 0
-        return max(0, -((self.answered_us - self.seen_us) // _US))
+        return -((self.answered_us - self.ended_us) // _US)
 
     def as_charge(self) -> Charge:
         rate = Rate.from_json(from_json(self.rate))
@@ -194,13 +200,13 @@ class _OpenHold:
 def _abandoned(call_id: str, holds: Sequence[_OpenHold]) -> Settlement:
     """The settlement of a call that nobody ended. All its holds carry the same records, the
     newest one the most complete; the call's times are those of its hold that lasted longest."""
-    last = max(holds, key=attrgetter("seen_us"))
+    last = max(holds, key=attrgetter("ended_us"))
     answers = [held.answered_us for held in holds if held.answered_us is not None]
     records = {
         record.account: replace(
             record,
             answered_us=min(answers) if answers else None,
-            ended_us=last.seen_us,
+            ended_us=last.ended_us,
             duration_s=max(held.duration_s for held in holds),
             cause="failed",
             hangup_by="switch",
@@ -209,7 +215,7 @@ def _abandoned(call_id: str, holds: Sequence[_OpenHold]) -> Settlement:
         for record in map(CallRecord.from_json, from_json(held.records))
     }
     charges = tuple(held.as_charge() for held in holds)
-    return Settlement(call_id, last.seen_us, charges, tuple(records.values()))
+    return Settlement(call_id, last.ended_us, charges, tuple(records.values()))
 
 
 @lru_cache(maxsize=RATES_CACHED_MAX)

@@ -289,6 +289,17 @@ def test_a_crash_voids_a_call_that_was_not_answered(connection: Connection) -> N
     assert pool(connection) == Pool(30 * CENTS, 0)
 
 
+def test_a_crash_right_after_the_answer_costs_the_first_interval(connection: Connection) -> None:
+    """Nobody has looked at the call since its answer: it was up for a part of one second."""
+    work.hold(connection, make_request("c1"))
+    work.answered(connection, "c1:b1", START_US + 4_000_000)
+    assert work.close_open(connection) == ["c1"]
+    record = connection.execute(text("SELECT * FROM cdr")).one()
+    assert (record.duration_s, record.billed_s, record.price_micros) == (1, 60, 6 * CENTS)
+    assert record.ended_us == START_US + 5_000_000
+    assert pool(connection) == Pool(24 * CENTS, 0)
+
+
 def test_a_crash_closes_all_legs_of_a_call_together(connection: Connection) -> None:
     """Two holds of one call make one settlement, with the records of both."""
     incoming = make_record(OTHER, called_extension="101")
