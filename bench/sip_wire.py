@@ -77,7 +77,7 @@ class Plan:
     caller_number: str = "+37070044960"
     users: int = 1000
     user_format: str = "u{}"
-    password: str = "secret"
+    password: str = "bench-secret"
     expires_s: int = 3600
     media_host: str = ""
     media_ports: tuple[int, int, int] = (

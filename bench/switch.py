@@ -25,7 +25,7 @@ SWITCH = "127.7.0.1"
 CALLER = ("127.7.0.2", 5060)
 CALLED = ("127.7.0.3", 5060)
 TARGET = (SWITCH, 5060)
-PASSWORD = "secret"
+PASSWORD = "bench-secret"
 LOGIN_FORMAT = "883140{:09d}"
 CALLING_ACCOUNT = "000000001"
 NUMBER = "+37070044960"
@@ -38,7 +38,7 @@ def logins_world(accounts: int, users: int) -> Document:
     """
     made = [_account(number, users) for number in range(accounts)]
     made[0]["users"][0] = {
-        "extension": "101",
+        "extension": "200",
         "name": "Gate",
         "email": "gate@example.com",
         "designated_number": "default",
@@ -53,7 +53,7 @@ def _account(number: int, users: int) -> Document:
     made = account(
         f"{number + 1:09d}",
         numbers=(NUMBER,) if number == 0 else (),
-        extensions=tuple(str(101 + index) for index in range(users - 1)),
+        extensions=tuple(str(200 + index) for index in range(users - 1)),
         balance="1000000.00",
     )
     everybody = [made["administrator"], *made["users"]]

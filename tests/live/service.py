@@ -164,7 +164,7 @@ class Service:
         """Run a command that must succeed; its standard output."""
         done = self.command(*words)
         if done.returncode != 0:
-            raise ServiceError(f"{words}: exit {done.returncode}\n{done.stderr}\n{self.output()}")
+            raise ServiceError(f"{words}: exit {done.returncode}\n{done.stderr[:3000]}\n{self.output()}")
         return done.stdout
 
     def write_state(self, state: Document) -> Path:
