@@ -37,15 +37,16 @@ def logins_world(accounts: int, users: int) -> Document:
     The first account calls to a trunk at ``CALLED`` from a static address, ``CALLER``, and is rich.
     """
     made = [_account(number, users) for number in range(accounts)]
-    made[0]["users"][0] = {
-        "extension": "200",
+    gate = {
+        "extension": "199",
         "name": "Gate",
         "email": "gate@example.com",
         "designated_number": "default",
         "static_ip": {"transport": "udp", "address": CALLER[0], "port": CALLER[1]},
     }
+    made[0]["users"].append(gate)
     state = world(*made, trunks=(trunk("carrier", CALLED[0], channels_max=0),), rates=(rate(),))
-    state["catalogue"] |= {"included_users": 100, "users_max": 100}
+    state["catalogue"] |= {"included_users": 101, "users_max": 101}
     return state
 
 
