@@ -7,13 +7,12 @@ there is no version; whatever does not fit is a bug and ends the worker.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from rtp.errors import MalformedMessage
 from rtp.messages import (
@@ -34,8 +33,9 @@ from rtp.messages import (
 )
 
 Message = Command | Notice
+M = TypeVar("M")
 
-LENGTH_OCTETS = 4  # big-endian, as Twisted's Int32StringReceiver has it
+LENGTH_OCTETS = 4  # big-endian
 MESSAGE_OCTETS_MAX = 1 << 20  # MediaSeen of 2,000 calls takes a tenth of it
 QUOTED_MAX = 40  # characters of a wrong value in an error
 
@@ -58,7 +58,8 @@ _SCALARS: dict[Any, tuple[type, ...]] = {
 
 def encode(message: Message) -> bytes:
     """The JSON of one message, without its length."""
-    return _json.encode((type(message).__name__, *_fields(message))).encode()
+    # Records are named tuples, which JSON writes as arrays.
+    return _json.encode((type(message).__name__, *message)).encode()
 
 
 def decode_command(data: bytes) -> Command:
@@ -77,14 +78,15 @@ def frame(message: Message) -> bytes:
     return len(data).to_bytes(LENGTH_OCTETS, "big") + data
 
 
-class CommandReader:
-    """Cuts the byte stream to a worker into commands."""
+class _FrameReader(Generic[M]):
+    """Cuts a byte stream into messages; ``MalformedMessage`` on a wrong one."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytes], M]) -> None:
+        self._decode = decode
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Command]:
-        """The commands that ``data`` completes; ``MalformedMessage`` on a wrong one."""
+    def feed(self, data: bytes) -> Iterator[M]:
+        """The messages that ``data`` completes."""
         self._buffer += data
         while len(self._buffer) >= LENGTH_OCTETS:
             length = int.from_bytes(self._buffer[:LENGTH_OCTETS], "big")
@@ -95,7 +97,21 @@ class CommandReader:
                 return
             body = bytes(self._buffer[LENGTH_OCTETS:end])
             del self._buffer[:end]
-            yield decode_command(body)
+            yield self._decode(body)
+
+
+class CommandReader(_FrameReader[Command]):
+    """Cuts the byte stream to a worker into commands."""
+
+    def __init__(self) -> None:
+        super().__init__(decode_command)
+
+
+class NoticeReader(_FrameReader[Notice]):
+    """Cuts the byte stream from a worker into notices."""
+
+    def __init__(self) -> None:
+        super().__init__(decode_notice)
 
 
 def _decode(data: bytes, known: Mapping[str, Any]) -> Any:
@@ -111,23 +127,13 @@ def _decode(data: bytes, known: Mapping[str, Any]) -> Any:
     return _reader(known[name])(fields)
 
 
-def _fields(record: Any) -> tuple[Any, ...]:
-    record_type: Any = type(record)
-    return tuple(getattr(record, name) for name in _field_names(record_type))
-
-
-@cache
-def _field_names(record_type: Any) -> tuple[str, ...]:
-    return tuple(each.name for each in dataclasses.fields(record_type))
-
-
-_json = json.JSONEncoder(separators=(",", ":"), default=_fields)
+_json = json.JSONEncoder(separators=(",", ":"))
 
 
 @cache
 def _reader(hint: Any) -> Read:
     """What checks and makes a value of a type; made once per type, since annotations are slow."""
-    if dataclasses.is_dataclass(hint):
+    if hasattr(hint, "_fields"):
         return _record_reader(hint)
     if typing.get_origin(hint) is tuple:
         return _tuple_reader(_reader(typing.get_args(hint)[0]))
@@ -138,14 +144,26 @@ def _reader(hint: Any) -> Read:
 
 def _record_reader(record_type: Any) -> Read:
     hints = typing.get_type_hints(record_type)
-    readers = [_reader(hints[name]) for name in _field_names(record_type)]
+    names = record_type._fields
+    scalars = [(at, _SCALARS[hints[n]]) for at, n in enumerate(names) if hints[n] in _SCALARS]
+    others = [(at, _reader(hints[n])) for at, n in enumerate(names) if hints[n] not in _SCALARS]
 
     def read(value: Any) -> Any:
-        if type(value) is not list or len(value) != len(readers):
-            raise MalformedMessage(f"{record_type.__name__} has {len(readers)} fields")
-        return record_type(*[reader(each) for reader, each in zip(readers, value, strict=True)])
+        if type(value) is not list or len(value) != len(names):
+            raise MalformedMessage(f"{record_type.__name__} has {len(names)} fields")
+        for at, accepted in scalars:
+            # Not isinstance: true is an int in Python, and not in this protocol.
+            if type(value[at]) not in accepted:
+                raise _wrong_type(value[at], accepted)
+        for at, reader in others:
+            value[at] = reader(value[at])
+        return record_type._make(value)
 
     return read
+
+
+def _wrong_type(value: Any, accepted: tuple[type, ...]) -> MalformedMessage:
+    return MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not of type {accepted[0].__name__}")
 
 
 def _tuple_reader(item: Read) -> Read:
@@ -165,9 +183,8 @@ def _scalar_reader(hint: Any) -> Read:
     accepted = _SCALARS[hint]
 
     def read(value: Any) -> Any:
-        # Not isinstance: true is an int in Python, and not in this protocol.
         if type(value) not in accepted:
-            raise MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not of type {hint.__name__}")
+            raise _wrong_type(value, accepted)
         return value
 
     return read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.base import DelayedCall
@@ -60,9 +60,11 @@ class InProcessCarrier:
         """Begin to relay."""
         self._reactor.addReader(self)
 
-    def send(self, command: Command) -> bool:
-        """Obey a command now; its notices come in a later turn of the reactor."""
-        self._plane.execute(command, self._loop.now_s())
+    def send(self, commands: Sequence[Command]) -> bool:
+        """Obey commands now; their notices come in a later turn of the reactor."""
+        now_s = self._loop.now_s()
+        for command in commands:
+            self._plane.execute(command, now_s)
         self._arm(0.0)
         return True
 

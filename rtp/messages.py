@@ -6,29 +6,26 @@ A *call* is one set of legs that may be bridged; a *leg* is one RTP port and its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # --- to the plane -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LegSpec:
+class LegSpec(NamedTuple):
     """A leg to open: its name within the call and the local address that its SDP will show."""
 
     leg: str
     bind_host: str
 
 
-@dataclass(frozen=True, slots=True)
-class Allocate:
+class Allocate(NamedTuple):
     """Open ports for these legs. Answered by ``Allocated`` or ``AllocationFailed``, all or none."""
 
     call: str
     legs: tuple[LegSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """One payload type as negotiated: number, encoding name, clock rate in Hz."""
 
     payload_type: int
@@ -36,8 +33,7 @@ class Format:
     clock_hz: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetRemote:
+class SetRemote(NamedTuple):
     """What signalling says of the peer; sent again at every new offer or answer.
 
     ``host``/``port`` are of its SDP (host "0.0.0.0" or port 0: nowhere to send); ``host`` is a
@@ -62,8 +58,7 @@ class SetRemote:
     relatch: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bridge:
+class Bridge(NamedTuple):
     """Relay between two legs of the call, both ways; replaces what either was bridged to."""
 
     call: str
@@ -71,8 +66,7 @@ class Bridge:
     leg_b: str
 
 
-@dataclass(frozen=True, slots=True)
-class PlayTone:
+class PlayTone(NamedTuple):
     """Mix-free playback of a tone to one leg, in place of what is relayed to it, then relay again.
 
     ``tone`` is a name of ``media.tones`` ("ringback", "busy", "warning"); ``duration_s`` 0: until
@@ -85,16 +79,14 @@ class PlayTone:
     duration_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StopTone:
+class StopTone(NamedTuple):
     """End the tone that plays to a leg, if any."""
 
     call: str
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Close all legs of the call. Answered by ``Released``, also for a call that is not known."""
 
     call: str
@@ -105,32 +97,28 @@ Command = Allocate | SetRemote | Bridge | PlayTone | StopTone | Release
 # --- from the plane -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LegPorts:
+class LegPorts(NamedTuple):
     """The RTP port of a leg (even; RTCP is the next one) on its bind host."""
 
     leg: str
     rtp_port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Allocated:
+class Allocated(NamedTuple):
     """The ports are open, in the order that was asked for."""
 
     call: str
     legs: tuple[LegPorts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AllocationFailed:
+class AllocationFailed(NamedTuple):
     """No ports (``ports exhausted``), or an address that cannot be bound; nothing stays open."""
 
     call: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegStatistics:
+class LegStatistics(NamedTuple):
     """One leg over its life. Times in ms, ``None`` where it could not be known.
 
     received/lost/jitter describe what the peer sent us; ``remote_*`` what its RTCP reports say of
@@ -153,31 +141,27 @@ class LegStatistics:
     strangers: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(NamedTuple):
     """All legs are closed; their statistics."""
 
     call: str
-    legs: tuple[LegStatistics, ...] = field(default=())
+    legs: tuple[LegStatistics, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MediaTimedOut:
+class MediaTimedOut(NamedTuple):
     """Nothing came for the media timeout from a leg that ``expects_media``; once per silence."""
 
     call: str
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaSeen:
+class MediaSeen(NamedTuple):
     """Which calls had RTP since the last such report (every ``SEEN_INTERVAL_S``), for billing."""
 
     calls: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MediaLost:
+class MediaLost(NamedTuple):
     """The worker that carried these calls died; their ports are gone."""
 
     calls: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeGuard
 
 from twisted.application.service import Service
@@ -41,8 +41,8 @@ class Carrier(Protocol):
     def start(self) -> None:
         """Begin to relay."""
 
-    def send(self, command: Command) -> bool:
-        """Have a command obeyed; False when it cannot be now, because nothing runs."""
+    def send(self, commands: Sequence[Command]) -> bool:
+        """Have commands obeyed; False when they cannot be now, because nothing runs."""
 
     def stop(self) -> Deferred[None]:
         """End; fires when all ports are closed."""
@@ -92,17 +92,22 @@ class MediaService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         return gatherResults([carrier.stop() for carrier in self._carriers.values()])
 
-    def send(self, command: Command) -> None:
-        """Obey one command, in the order of sending per call.
+    def send(self, *commands: Command) -> None:
+        """Obey commands of one call, in the order of sending per call.
 
         A command for a call that is not known is dropped, but a ``Release`` is always answered:
         whoever waits for ``Released`` gets it, also after ``MediaLost``.
         """
-        index = self._carrier_of.get(command.call)
-        if index is None and isinstance(command, Allocate):
-            index = self._assign(command.call)
-        if index is not None and self._carriers[index].send(command):
+        call = commands[0].call
+        index = self._carrier_of.get(call)
+        if index is None and isinstance(commands[0], Allocate):
+            index = self._assign(call)
+        if index is not None and self._carriers[index].send(commands):
             return
+        for command in commands:
+            self._decline(command)
+
+    def _decline(self, command: Command) -> None:
         if isinstance(command, Allocate):
             self._unassign(command.call)
             self._tell_later(AllocationFailed(command.call, "no media worker is running"))

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
-from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
-from rtp.errors import MalformedMessage
-from rtp.framing import MESSAGE_OCTETS_MAX, decode_notice, encode
+from rtp.control import WorkerControl
 from rtp.messages import Command, Notice
 from rtp.ports import PortRange
 
@@ -72,7 +70,7 @@ class WorkerCarrier:
         self._timer = None
         self._spawned_s = self._reactor.seconds()
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with theirs:
             self._process = self._reactor.spawnProcess(
                 WorkerProcess(self._index, self._ended),
                 sys.executable,
@@ -80,15 +78,17 @@ class WorkerCarrier:
                 env=_environment(),
                 childFDs={0: theirs.fileno(), 1: "r", 2: "r"},
             )
-            self._control = self._adopt(ours)
+        self._control = WorkerControl(
+            self._reactor, ours, self._notice_received, self._control_lost
+        )
         log.info("media worker {index} runs as process {pid}", index=self._index, pid=self.pid)
 
-    def send(self, command: Command) -> bool:
-        """Pass a command on; False while there is no worker to obey it."""
+    def send(self, commands: Sequence[Command]) -> bool:
+        """Pass commands on; False while there is no worker to obey them."""
         if self._control is None:
             return False
-        self._control.say(command)
-        return True
+        self._control.say(commands)
+        return self._control is not None
 
     def stop(self) -> Deferred[None]:
         """End the worker; fires when its process is gone. No notice comes any more."""
@@ -106,14 +106,6 @@ class WorkerCarrier:
     def _command_line(self) -> list[str]:
         options = ["--ports", str(self._ports), "--timeout-s", str(self._timeout_s)]
         return [sys.executable, "-m", "rtp.worker", *options]
-
-    def _adopt(self, ours: socket.socket) -> WorkerControl:
-        ours.setblocking(False)
-        control = WorkerControl(self._notice_received, self._control_lost)
-        self._reactor.adoptStreamConnection(
-            ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: control)
-        )
-        return control
 
     def _notice_received(self, notice: Notice) -> None:
         if self._stopped is None:
@@ -159,39 +151,6 @@ class WorkerCarrier:
         delay_s = self._restart_delay_s
         self._restart_delay_s = min(RESTART_DELAY_MAX_S, 2 * delay_s)
         return delay_s
-
-
-class WorkerControl(Int32StringReceiver):
-    """The service's end of a worker's control socket: ``rtp.framing`` over Twisted."""
-
-    MAX_LENGTH = MESSAGE_OCTETS_MAX
-    transport: Any  # Twisted's, set when the socket is adopted
-
-    def __init__(self, on_notice: Callable[[Notice], None], on_broken: Callable[[], None]) -> None:
-        self._on_notice = on_notice
-        self._on_broken = on_broken
-
-    def say(self, command: Command) -> None:
-        """Send one command."""
-        self.sendString(encode(command))  # type: ignore[no-untyped-call]
-
-    def hang_up(self) -> None:
-        """Close the socket, at which the worker ends."""
-        self.transport.loseConnection()
-
-    def stringReceived(self, string: bytes) -> None:
-        """One notice; anything else is a bug of ours, and that worker is ended."""
-        try:
-            notice = decode_notice(string)
-        except MalformedMessage as error:
-            log.error("a media worker sent garbage: {error}", error=error)
-            self.transport.loseConnection()
-            return
-        self._on_notice(notice)
-
-    def connectionLost(self, reason: Any = None) -> None:
-        """The worker closed, or was closed to: without this socket it must not go on."""
-        self._on_broken()
 
 
 class WorkerProcess(ProcessProtocol):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sip.flow import Flow
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from sip.transaction import ClientTransaction, ServerTransaction
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """A new request, already checked (RFC 3261 8.2), retransmissions absorbed.
 
     Never CANCEL and never ACK. The user must answer with ``Stack.respond``; for INVITE the stack
@@ -24,8 +22,7 @@ class RequestReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class AckReceived:
+class AckReceived(NamedTuple):
     """The ACK for a 2xx of ours came; ``transaction`` is the INVITE's. Its retransmission stopped.
 
     ``request`` may carry the SDP answer of a delayed offer.
@@ -35,15 +32,13 @@ class AckReceived:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class AckTimedOut:
+class AckTimedOut(NamedTuple):
     """No ACK within 64*T1 of a 2xx (RFC 3261 13.3.1.4): the dialog stands, end it with BYE."""
 
     transaction: ServerTransaction
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReceived:
+class CancelReceived(NamedTuple):
     """The caller cancelled an INVITE that has no final answer yet. The CANCEL itself is answered;
     the user answers the INVITE with 487 (RFC 3261 9.2)."""
 
@@ -51,8 +46,7 @@ class CancelReceived:
     request: Request  # the CANCEL, for its Reason header
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(NamedTuple):
     """A provisional (101 and up) or final response to a request of ours.
 
     For INVITE, every 2xx with a To tag not seen before is told (forks); the repeated ones are
@@ -64,8 +58,7 @@ class ResponseReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFailed:
+class RequestFailed(NamedTuple):
     """A request of ours ended without a final response: ``timeout`` (timer B or F), or
     ``transport`` (the flow broke). Treat as 408 or 503 (RFC 3261 8.1.3.1)."""
 

@@ -45,6 +45,7 @@ from softswitch.commands import Commands
 from softswitch.config import Config, ConfigError, find, load
 from softswitch.control import ControlServer
 from softswitch.control_socket import ControlError
+from softswitch.ids import Tokens
 from softswitch.jobs import JOBS, run_job
 from softswitch.options import SwitchOptions
 from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
@@ -232,8 +233,9 @@ class Switch(Service):
         media: MediaService,
     ) -> tuple[CallService, Registrations, SipService, TrunkHosts]:
         config = self._config.sip
+        tokens = Tokens()
         stack = Stack(
-            token=lambda: secrets.token_hex(8),
+            token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
             limits=self._limits(snapshots),
@@ -294,6 +296,7 @@ class Switch(Service):
             ),
             now_s=monotonic_s,
             now_us=utc_us,
+            token=tokens,
         )
         return calls, registrations, sip, hosts
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
+from collections.abc import Callable
 from typing import NewType
 
 AccountId = NewType("AccountId", str)  # nine digits, zero-padded (S36)
@@ -12,6 +14,10 @@ Extension = NewType("Extension", str)
 
 # The operator's block of the shared code of international networks (A21).
 SIP_LOGIN_BLOCK = "883140"
+
+
+TOKEN_BYTES = 8  # RFC 3261 19.3 asks for 32 bits at least
+TOKENS_PER_BLOCK = 512
 
 
 def random_id(prefix: str) -> str:
@@ -23,3 +29,22 @@ def random_id(prefix: str) -> str:
 def new_call_id() -> CallId:
     """The id of a call tree for its whole life."""
     return CallId(secrets.token_hex(12))
+
+
+class Tokens:
+    """Tags, branches and Call-IDs: 64 random bits in hex, read from the system in blocks.
+
+    A system call for each was 3 % of a call's processor time.
+    """
+
+    def __init__(self, read: Callable[[int], bytes] = os.urandom) -> None:
+        self._read = read
+        self._rest: list[str] = []
+
+    def __call__(self) -> str:
+        """The next one."""
+        if not self._rest:
+            block = self._read(TOKEN_BYTES * TOKENS_PER_BLOCK).hex()
+            size = 2 * TOKEN_BYTES
+            self._rest = [block[at : at + size] for at in range(0, len(block), size)]
+        return self._rest.pop()

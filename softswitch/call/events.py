@@ -7,8 +7,7 @@ branch that answers is the other party ("b").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
@@ -18,8 +17,7 @@ from softswitch.routing.plan import Payment
 Side = Literal["a", "b"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
     tags, ``name`` what the call page calls it ("user 101", "trunk carrier")."""
 
@@ -37,35 +35,30 @@ class Target:
 # --- inputs ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Invited:
+class Invited(NamedTuple):
     """The call begins: the plan was handed to the constructor."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaReady:
+class MediaReady(NamedTuple):
     """The ports that ``AllocateMedia`` asked for."""
 
     legs: tuple[LegPorts, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRefused:
+class MediaRefused(NamedTuple):
     """No ports."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreditHeld:
+class CreditHeld(NamedTuple):
     """A hold was granted or extended; ``micros`` is its new total."""
 
     hold: str
     micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class CreditDenied:
+class CreditDenied(NamedTuple):
     """A hold or its extension was refused, or the store could not be asked (``failed``)."""
 
     hold: str
@@ -73,8 +66,7 @@ class CreditDenied:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BranchRang:
+class BranchRang(NamedTuple):
     """A provisional response (101 to 199) from a branch."""
 
     branch: int
@@ -82,16 +74,14 @@ class BranchRang:
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BranchAnswered:
+class BranchAnswered(NamedTuple):
     """A 2xx from a branch."""
 
     branch: int
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BranchFailed:
+class BranchFailed(NamedTuple):
     """A final refusal, or 408/503 when nothing came or the flow broke (RFC 3261 8.1.3.1)."""
 
     branch: int
@@ -99,45 +89,39 @@ class BranchFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallerCancelled:
+class CallerCancelled(NamedTuple):
     """CANCEL, or the caller's connection is gone."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallerAcked:
+class CallerAcked(NamedTuple):
     """The ACK of our 200; it carries the answer when the INVITE had no offer."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AckMissing:
+class AckMissing(NamedTuple):
     """No ACK for a 2xx of ours in 64*T1."""
 
     side: Side
 
 
-@dataclass(frozen=True, slots=True)
-class HungUp:
+class HungUp(NamedTuple):
     """BYE (already answered), or the dialog is lost at that side."""
 
     side: Side
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reoffered:
+class Reoffered(NamedTuple):
     """A re-INVITE from one side; empty ``sdp`` asks for an offer."""
 
     side: Side
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReofferAnswered:
+class ReofferAnswered(NamedTuple):
     """The final response of the other side to the re-INVITE that was passed on."""
 
     status: int
@@ -145,41 +129,35 @@ class ReofferAnswered:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReofferAcked:
+class ReofferAcked(NamedTuple):
     """The initiator's ACK of the 2xx to its re-INVITE."""
 
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(NamedTuple):
     """A timer that ``SetTimer`` started."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaSilent:
+class MediaSilent(NamedTuple):
     """No RTP from a side that should send."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaGone:
+class MediaGone(NamedTuple):
     """The media worker of this call died."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaClosed:
+class MediaClosed(NamedTuple):
     """All ports are closed; the statistics of the legs."""
 
     legs: tuple[LegStatistics, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(NamedTuple):
     """The service is going down: end now, and settle."""
 
 
@@ -209,57 +187,49 @@ Input = (
 # --- actions --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class AllocateMedia:
+class AllocateMedia(NamedTuple):
     """Open ports; answered by ``MediaReady`` or ``MediaRefused``."""
 
     legs: tuple[LegSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(NamedTuple):
     """Tell the media plane; nothing comes back."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseMedia:
+class ReleaseMedia(NamedTuple):
     """Close the ports; answered by ``MediaClosed``."""
 
 
-@dataclass(frozen=True, slots=True)
-class HoldCredit:
+class HoldCredit(NamedTuple):
     """Reserve for a leg; answered by ``CreditHeld`` or ``CreditDenied``."""
 
     hold: str
     payment: Payment
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendCredit:
+class ExtendCredit(NamedTuple):
     """Reserve the next slice of a running hold; answered as ``HoldCredit``."""
 
     hold: str
     payment: Payment
 
 
-@dataclass(frozen=True, slots=True)
-class MarkAnswered:
+class MarkAnswered(NamedTuple):
     """Write the answer time to these holds, so that a crash settles them."""
 
     holds: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VoidCredit:
+class VoidCredit(NamedTuple):
     """Give a hold back: its step was not answered."""
 
     hold: str
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerCaller:
+class AnswerCaller(NamedTuple):
     """A response to the caller's INVITE: provisional, 200, or a refusal with its reason."""
 
     status: int
@@ -267,8 +237,7 @@ class AnswerCaller:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """Send INVITE on a new branch."""
 
     branch: int
@@ -276,47 +245,41 @@ class Launch:
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CancelBranch:
+class CancelBranch(NamedTuple):
     """CANCEL a branch; ``elsewhere``: another one answered (RFC 3326 Reason)."""
 
     branch: int
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AckBranch:
+class AckBranch(NamedTuple):
     """ACK the 2xx of a branch, with the answer when its INVITE had no offer."""
 
     branch: int
     sdp: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ByeBranch:
+class ByeBranch(NamedTuple):
     """End the dialog of an answered branch."""
 
     branch: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ByeCaller:
+class ByeCaller(NamedTuple):
     """End the dialog with the caller."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SendReoffer:
+class SendReoffer(NamedTuple):
     """Pass a re-INVITE on to this side."""
 
     side: Side
     sdp: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReoffer:
+class AnswerReoffer(NamedTuple):
     """Answer the re-INVITE that this side sent."""
 
     side: Side
@@ -325,24 +288,21 @@ class AnswerReoffer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AckReoffer:
+class AckReoffer(NamedTuple):
     """ACK the 2xx that this side gave to a re-INVITE of ours."""
 
     side: Side
     sdp: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(NamedTuple):
     """Start a timer (again), or stop it when ``at_s`` is ``None``."""
 
     name: str
     at_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """The call is over: write what it costs and its records, once."""
 
 

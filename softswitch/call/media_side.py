@@ -15,12 +15,13 @@ Tell = Callable[[CallId, ev.Input], None]
 class MediaPlane(Protocol):
     """``rtp.service.MediaService`` as the calls see it."""
 
-    def send(self, command: rtp.Command) -> None:
-        """Carry out a command; notices come back by a callback."""
+    def send(self, *commands: rtp.Command) -> None:
+        """Carry out commands of one call; notices come back by a callback."""
 
 
 class MediaSide:
-    """Commands out, notices in. ``seen`` is told which calls had RTP (billing rule 22)."""
+    """Commands out, notices in; commands wait for ``flush``. ``seen`` is told which calls had RTP
+    (billing rule 22)."""
 
     def __init__(
         self, plane: MediaPlane, tell: Tell, seen: Callable[[Iterable[CallId]], None]
@@ -28,18 +29,25 @@ class MediaSide:
         self._plane = plane
         self._tell = tell
         self._seen = seen
+        self._waiting: list[rtp.Command] = []
 
     def allocate(self, call: CallId, action: ev.AllocateMedia) -> None:
         """Ask for ports."""
-        self._plane.send(rtp.Allocate(call, action.legs))
+        self._waiting.append(rtp.Allocate(call, action.legs))
 
     def command(self, action: ev.Media) -> None:
         """Pass on what the machine says."""
-        self._plane.send(action.command)
+        self._waiting.append(action.command)
 
     def release(self, call: CallId) -> None:
         """Close a call's ports."""
-        self._plane.send(rtp.Release(call))
+        self._waiting.append(rtp.Release(call))
+
+    def flush(self) -> None:
+        """Send what one input of one call has led to, together."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._plane.send(*waiting)
 
     def noticed(self, notice: rtp.Notice) -> None:
         """A notice of the plane."""

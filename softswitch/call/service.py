@@ -7,7 +7,6 @@ One input is carried out whole before the next one: what an action causes comes 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -112,7 +111,7 @@ class CallService(Service):
         now_s: MonotonicClock,
         now_us: Callable[[], int],
         new_id: Callable[[], CallId] = new_call_id,
-        token: Callable[[], str] = lambda: secrets.token_hex(8),
+        token: Callable[[], str],
     ) -> None:
         self._reactor = reactor
         self._stack = stack
@@ -300,6 +299,7 @@ class CallService(Service):
             self._free_trunk(live.branches[event.branch])  # before the next one is looked for
         for action in live.machine.receive(event, now_s):
             _ACTIONS[type(action)](self, live, action, now_s)
+        self._media_side.flush()
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -370,13 +370,6 @@ class CallService(Service):
             self._free_trunk(branch)
         if live.caller.trunk is not None:
             self._live.trunk_freed(live.caller.trunk)
-        log.info(
-            "call ended {call_id} {cause} {hangup_by} {status}",
-            call_id=machine.id,
-            cause=machine.cause,
-            hangup_by=machine.hangup_by,
-            status=machine.status,
-        )
 
     def _wall_us(self, live: LiveCall, now_s: float) -> int:
         return live.started_us + round((now_s - live.machine.started_s) * 1_000_000)

@@ -102,7 +102,7 @@ def test_the_reactor_sees_one_descriptor() -> None:
 def test_notices_come_in_a_later_turn() -> None:
     """So that a caller is never called back from within its call."""
     carrier, reactor, _, notices = started()
-    assert carrier.send(Allocate("1", (LegSpec("a", "192.0.2.1"),)))
+    assert carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
     assert notices == []
     reactor.advance(0)
     assert isinstance(notices[0], Allocated)
@@ -111,10 +111,10 @@ def test_notices_come_in_a_later_turn() -> None:
 def test_one_timer_waits_for_the_next_deadline() -> None:
     """While there are calls; none when they are gone."""
     carrier, reactor, _, notices = started()
-    carrier.send(Allocate("1", (LegSpec("a", "192.0.2.1"),)))
+    carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
     reactor.pump([0.0, 0.5, 0.5, 1.0, 1.0])
     assert len(reactor.getDelayedCalls()) == 1
-    carrier.send(Release("1"))
+    carrier.send((Release("1"),))
     reactor.advance(0)
     assert isinstance(notices[-1], Released)
     assert reactor.getDelayedCalls() == []
@@ -137,7 +137,7 @@ def test_a_failing_turn_is_logged_and_the_next_one_comes() -> None:
 def test_stop_closes_ports_and_leaves_no_timer() -> None:
     """And the reactor's reader is gone."""
     carrier, reactor, loop, _ = started()
-    carrier.send(Allocate("1", (LegSpec("a", "192.0.2.1"),)))
+    carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
     reactor.advance(0)
     before = NullWire.closed
     assert carrier.stop().called

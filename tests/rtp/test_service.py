@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -41,6 +42,7 @@ class FakeProcess:
         self.arguments = arguments
         self.pid = pid
         self.control: Any = None
+        self.socket: Any = None
         self.signals: list[str] = []
         self._reader = CommandReader()
 
@@ -51,15 +53,30 @@ class FakeProcess:
 
     def told(self) -> list[Command]:
         """The commands since the last look."""
-        data = self.control.transport.value()
-        self.control.transport.clear()
+        try:
+            data = self.socket.recv(1 << 20)
+        except BlockingIOError:
+            data = b""
         return list(self._reader.feed(data))
 
     def say(self, notice: Notice) -> None:
-        self.control.dataReceived(frame(notice))
+        self.send(frame(notice))
+
+    def send(self, data: bytes) -> None:
+        """Bytes as they come from the worker."""
+        with suppress(BrokenPipeError):  # the service may have closed its end
+            self.socket.send(data)
+        if not self.is_told_to_end():
+            self.control.doRead()
+
+    def is_told_to_end(self) -> bool:
+        """Whether the service closed its end."""
+        return bool(self.control.fileno() == -1)
 
     def die(self) -> None:
-        self.control.connectionLost(None)
+        self.socket.close()
+        if not self.is_told_to_end():
+            self.control.doRead()
         self.protocol.processEnded(Failure(ProcessTerminated(signal=9)))
 
     def end(self) -> None:
@@ -78,13 +95,18 @@ class FakeReactor(Clock):
     ) -> FakeProcess:
         assert childFDs.keys() == {0, 1, 2}
         process = FakeProcess(protocol, args, 1000 + len(self.processes))
+        process.socket = socket.socket(fileno=os.dup(childFDs[0]))
+        process.socket.setblocking(False)
         self.processes.append(process)
         return process
 
-    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
-        control = factory.buildProtocol(None)
-        control.makeConnection(StringTransport())
-        self.processes[-1].control = control
+    def addReader(self, reader: Any) -> None:
+        self.processes[-1].control = reader
+
+    def removeReader(self, reader: Any) -> None:
+        """Nothing is watched."""
+
+    removeWriter = removeReader
 
 
 class Bench:
@@ -242,10 +264,9 @@ def test_a_worker_that_sends_garbage_is_ended() -> None:
     """Closing its socket is followed by a kill, its end by a restart."""
     bench = Bench(1)
     with logged() as events:
-        bench.workers[0].control.dataReceived(b"\x00\x00\x00\x02{}")
-    assert bench.workers[0].control.transport.disconnecting
+        bench.workers[0].send(b"\x00\x00\x00\x02{}")
+    assert bench.workers[0].is_told_to_end()
     assert any("garbage" in event["log_format"] for event in events)
-    bench.workers[0].control.connectionLost(None)
     assert bench.workers[0].signals == ["KILL"]
 
 
@@ -264,9 +285,8 @@ def test_stop_hangs_up_and_waits_for_the_processes() -> None:
     bench.service.send(Allocate("1", LEGS))
     stopped = bench.service.stopService()
     for worker in bench.workers:
-        assert worker.control.transport.disconnecting
+        assert worker.is_told_to_end()
         worker.say(Released("1"))
-        worker.control.connectionLost(None)
         worker.end()
     assert stopped.called
     assert bench.told() == []

@@ -131,7 +131,12 @@ class SimulatedMedia:
         self._wire = wire
         self._ports = count(20_000, 2)
 
-    def send(self, command: rtp.Command) -> None:
+    def send(self, *commands: rtp.Command) -> None:
+        """Commands of one call."""
+        for command in commands:
+            self._obey(command)
+
+    def _obey(self, command: rtp.Command) -> None:
         """Allocate and release answer a moment later; the rest has nothing to answer."""
         notice: rtp.Notice
         if isinstance(command, rtp.Allocate):
