@@ -20,6 +20,9 @@ KNOWN_METHODS = frozenset(
 )
 """The methods of the IANA registry: one of these is 405 when not allowed, any other 501."""
 
+BODY_TYPE = "application/sdp"
+"""The one body that an INVITE may have. What other requests carry is not read, so not judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -46,7 +49,11 @@ class Acceptance:
             if refusal is not None:
                 return refusal
             _check_syntax(request)
-            return _hops_refusal(request) or self._extension_refusal(request)
+            return (
+                _hops_refusal(request)
+                or self._extension_refusal(request)
+                or _content_refusal(request)
+            )
         except RemoteError as error:
             return Refusal(error.status_hint, reason_of(error))
 
@@ -79,13 +86,24 @@ def _check_syntax(request: Request) -> None:
 
 
 def _hops_refusal(request: Request) -> Refusal | None:
-    """A B2BUA sends on what it gets, so loops end here as in a proxy (16.3 step 3).
+    """A B2BUA sends a new INVITE on, so loops end here as in a proxy (16.3 step 3).
 
-    OPTIONS with no hop left asks us, whoever it was for (11).
+    Any other request has arrived, and so has one in a dialog, which is with us.
     """
-    if request.max_forwards != 0 or request.method == "OPTIONS":
+    if request.max_forwards != 0 or request.method != "INVITE" or request.to_tag is not None:
         return None
     return Refusal(483)
+
+
+def _content_refusal(request: Request) -> Refusal | None:
+    """A body that is no plain session description (8.2.3)."""
+    if request.method != "INVITE" or not request.body:
+        return None
+    if (request.first("content-encoding") or "identity").strip().lower() != "identity":
+        return Refusal(415, None, (("Accept-Encoding", "identity"),))
+    if request.content_type != BODY_TYPE:
+        return Refusal(415, None, (("Accept", BODY_TYPE),))
+    return None
 
 
 REASON_CHARS_MAX = 100

@@ -99,17 +99,17 @@ class Dialog:
     def uac(cls, request: Request, response: Response, *, contact: str, flow: Flow) -> Dialog:
         """The dialog that a response (101 to 299) to our ``request`` makes (12.1.2).
 
-        A provisional response may lack Contact; the Request-URI stands in for it until the 2xx.
-        Raises RemoteError.
+        A response that lacks Contact came from what the Request-URI names: a provisional one may,
+        and peers of RFC 2543 leave it out of a 2xx too. Raises RemoteError.
         """
-        provisional = response.status < 200 and "contact" not in response.headers
+        nameless = "contact" not in response.headers
         return cls(
             call_id=request.call_id,
             local=_without_tag(request.from_),
             local_tag=request.from_tag or "",
             remote=_without_tag(request.to),
             remote_tag=response.to_tag or "",
-            remote_target=request.uri if provisional else _target(response),
+            remote_target=request.uri if nameless else _target(response),
             route_set=_routes(response)[::-1],
             contact=contact,
             flow=flow,

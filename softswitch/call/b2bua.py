@@ -161,6 +161,7 @@ class Call:
         self._rang = 0
         self._version = SESSION_VERSION_FIRST
         self._reoffer: Reoffer | None = None
+        self._owes_ack = False  # the callee's offer is answered by the caller's ACK (delayed offer)
         self._session_id = int(call_id[:8], 16)
 
     # --- the way in -------------------------------------------------------------------------------
@@ -421,9 +422,8 @@ class Call:
             self._parties["b"] = negotiation.read_party(event.sdp)
         except RemoteError as error:
             self._late_answer(event, now_s)
-            return self._branch_failed(
-                ev.BranchFailed(event.branch, error.status_hint, str(error)), now_s
-            )
+            status = failover.answer_status(error.status_hint)
+            return self._branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
         branch.state, branch.status = BranchState.ANSWERED, 200
         branch.answered_s = self.answered_s = now_s
         self.answered = branch
@@ -433,6 +433,7 @@ class Call:
         self._connect(branch)
         if self.offer:
             self._do(ev.AckBranch(branch.number))
+        self._owes_ack = not self.offer
         self._do(ev.AnswerCaller(200, self._shown(event.sdp, "a")))
         return self._start_talking(now_s)
 
@@ -462,14 +463,14 @@ class Call:
 
     def _caller_acked(self, event: ev.CallerAcked, now_s: float) -> None:
         """Only a delayed offer has something to do here: the answer is in the caller's ACK."""
-        if self.offer or self.answered is None or "a" in self._parties:
+        if not self._owes_ack or self.answered is None:
             return
         try:
             self._parties["a"] = negotiation.read_party(event.sdp)
         except RemoteError as error:
-            self._do(ev.AckBranch(self.answered.number))
             self._end("switch", "answered", str(error), now_s)
             return
+        self._owes_ack = False
         self._connect(self.answered)
         self._do(ev.AckBranch(self.answered.number, self._shown(event.sdp, self.answered.leg)))
 
@@ -641,13 +642,24 @@ class Call:
         for charge in self.charges.values():
             charge.end(now_s)
         self.answered.ended_s = now_s
-        if self._reoffer is not None and not self._reoffer.answered:
-            self._do(ev.AnswerReoffer(self._reoffer.side, 487, b"", "the call has ended"))
+        self._finish_offers()
         if gone != "a":
             self._do(ev.ByeCaller(reason))
         if gone != "b":
             self._do(ev.ByeBranch(self.answered.number, reason))
         self._close(now_s)
+
+    def _finish_offers(self) -> None:
+        """What was still being agreed on: each 2xx gets its ACK all the same (13.2.2.4)."""
+        if self._owes_ack and self.answered is not None:
+            self._do(ev.AckBranch(self.answered.number))
+        reoffer = self._reoffer
+        if reoffer is None:
+            return
+        if not reoffer.answered:
+            self._do(ev.AnswerReoffer(reoffer.side, 487, b"", "the call has ended"))
+        elif not reoffer.sdp:
+            self._do(ev.AckReoffer(_other(reoffer.side)))
 
     def _close(self, now_s: float) -> None:
         self.ended_s = now_s

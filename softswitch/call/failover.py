@@ -44,6 +44,12 @@ def caller_status(status: int) -> int:
     return status
 
 
+def answer_status(status: int) -> int:
+    """The status of a branch whose answer cannot be used: 488 when the two do not fit; what is
+    broken is the fault of the called side, not the caller's."""
+    return status if status == 488 else 502
+
+
 def reoffer_status(status: int) -> int:
     """The status for a re-INVITE whose other side refused: 487 goes through, it was cancelled."""
     return status if status == 487 else caller_status(status)

@@ -110,12 +110,23 @@ class SipSide:
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, now_s=now_s)
             return
-        if request.method == "BYE":
+        if leg is live.caller and not leg.tx.final_status:
+            self._early(live, tx, request, now_s)
+        elif request.method == "BYE":
             self._hung_up(live, leg, tx, request, now_s)
         elif request.method == "INVITE":
             self._reoffered(live, leg, tx, request, now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
+
+    def _early(self, live: LiveCall, tx: ServerTransaction, request: Request, now_s: float) -> None:
+        """A request in the dialog that our ringing made, before the answer."""
+        if request.method == "INVITE":  # RFC 3261 14.2
+            self._stack.respond(tx, 500, headers=(("Retry-After", "5"),), now_s=now_s)
+            return
+        self._stack.respond(tx, 200, now_s=now_s)
+        if request.method == "BYE":  # RFC 3261 15: the caller may give up by BYE too
+            self._feed(live, ev.CallerCancelled(request.first("reason") or ""), now_s)
 
     def _hung_up(
         self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
@@ -150,8 +161,8 @@ class SipSide:
             self._caller_acked(role.call, now_s)
             self._feed(role.call, ev.CallerAcked(event.request.body), now_s)
         else:
-            role.call.reoffer = None
             self._feed(role.call, ev.ReofferAcked(event.request.body), now_s)
+            role.call.reoffer = None
 
     def ack_timed_out(self, event: AckTimedOut, now_s: float) -> None:
         """No ACK: the dialog stands, so it is ended with BYE (RFC 3261 13.3.1.4)."""
@@ -280,7 +291,7 @@ class SipSide:
     # --- actions ----------------------------------------------------------------------------------
 
     def answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
-        """Respond to the caller's INVITE; a 2xx makes the dialog."""
+        """Respond to the caller's INVITE; ringing makes an early dialog, a 2xx confirms it."""
         caller = live.caller
         if caller.tx.final_status:
             return
@@ -288,9 +299,11 @@ class SipSide:
         if action.status < 300:
             headers += (("Contact", caller.contact),)
         self._stack.respond(caller.tx, action.status, headers=headers, body=action.sdp, now_s=now_s)
-        if 200 <= action.status < 300:
+        if action.status < 300:
             caller.dialog.local_tag = caller.tx.to_tag
             self._dialogs[caller.dialog.call_id, caller.tx.to_tag] = (live, caller)
+        else:
+            self._forget(caller.dialog.call_id, caller.tx.to_tag)
 
     def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         """Send the INVITE of a branch."""
@@ -364,15 +377,21 @@ class SipSide:
         )
 
     def answer_reoffer(self, live: LiveCall, action: ev.AnswerReoffer, now_s: float) -> None:
-        """Answer a re-INVITE; unless with 2xx, the way is free for the next one."""
+        """Answer a re-INVITE; unless with 2xx, the way is free for the next one.
+
+        What the other side has not answered yet is taken back, and waited for: it may be answered
+        all the same, and a device that never does must not keep our transaction.
+        """
         reoffer = live.reoffer
         if reoffer is None or reoffer.server.final_status:
             return
         headers = content(action.sdp) + reason_header(action.status, action.reason)
         if action.status < 300:
             headers += (("Contact", self._contact(reoffer.server.flow)),)
-        else:
+        elif reoffer.client is None or reoffer.client.final_status:
             live.reoffer = None
+        else:
+            self._stack.cancel(reoffer.client, now_s)
         self._stack.respond(
             reoffer.server, action.status, headers=headers, body=action.sdp, now_s=now_s
         )

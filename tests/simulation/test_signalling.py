@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sip.events import Event, RequestReceived, ResponseReceived
+from sip.dialog import Dialog
+from sip.events import AckReceived, Event, RequestReceived, ResponseReceived
 from sip.flow import Address, Flow
 from sip.message import Request
+from sip.transaction import ServerTransaction
 from tests.simulation.phone import SDP_TYPE, Answering, Calling, Phone, sdp
 from tests.simulation.switch import SimulatedSwitch
 from tests.simulation.test_calls import (
@@ -75,8 +77,6 @@ def test_bye_to_the_caller_waits_for_its_ack() -> None:
             wire.call_later(2.0, lambda: acknowledge(event))
 
     def acknowledge(event: ResponseReceived) -> None:
-        from sip.dialog import Dialog
-
         dialog = Dialog.uac(
             event.transaction.request, event.response, contact="<sip:x@10.1.0.2>", flow=flow
         )
@@ -124,6 +124,173 @@ def test_an_invite_without_contact_is_400() -> None:
     assert statuses == [400]
     assert stage.causes() == []
     stage.assert_clean()
+
+
+class ByHand:
+    """A user agent whose every step the test takes; ``asked`` and ``answers`` keep what came."""
+
+    def __init__(self, wire: Wire, address: Address) -> None:
+        self.wire = wire
+        self.flow = Flow("udp", address, NEAR)
+        self.contact = f"<sip:x@{address}>"
+        self.stack = make_stack(f"h{address.host.replace('.', 'x')}")
+        self.asked: list[ServerTransaction] = []
+        self.answers: list[ResponseReceived] = []
+        self.acks: list[Request] = []
+        wire.attach(StackNode(self.stack, self._told), address)
+
+    def _told(self, event: Event, now_s: float) -> None:
+        if isinstance(event, RequestReceived):
+            self.asked.append(event.transaction)
+            if event.request.method == "BYE":
+                self.stack.respond(event.transaction, 200, now_s=now_s)
+        elif isinstance(event, ResponseReceived):
+            self.answers.append(event)
+        elif isinstance(event, AckReceived):
+            self.acks.append(event.request)
+
+    def statuses(self, method: str) -> list[int]:
+        """The final answers to requests of a method."""
+        return [
+            event.response.status
+            for event in self.answers
+            if event.transaction.request.method == method and event.response.status >= 200
+        ]
+
+    def methods(self) -> list[str]:
+        """What was asked."""
+        return [tx.request.method for tx in self.asked]
+
+    def request(self, request: Request) -> None:
+        """Send a request and let a second pass."""
+        self.stack.request(request, self.flow, self.wire.now_s)
+        self.pass_time()
+
+    def pass_time(self, seconds: float = 1.0) -> None:
+        """Let the others act."""
+        self.wire.run(until_s=self.wire.now_s + seconds)
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        """Answer what was asked last, and let a second pass."""
+        headers = (("Contact", self.contact), SDP_TYPE) if body else ()
+        self.stack.respond(
+            self.asked[-1], status, headers=headers, body=body, now_s=self.wire.now_s
+        )
+        self.pass_time()
+
+    def dialog(self) -> Dialog:
+        """The dialog that the latest response makes."""
+        event = self.answers[-1]
+        return Dialog.uac(
+            event.transaction.request, event.response, contact=self.contact, flow=self.flow
+        )
+
+    def acknowledge(self, dialog: Dialog, body: bytes = b"") -> None:
+        """ACK to the latest 2xx."""
+        tx = self.answers[-1].transaction
+        ack = dialog.ack(tx.request.cseq.number, body, (SDP_TYPE,) if body else ())
+        self.stack.ack(tx, ack, self.flow, self.wire.now_s)
+        self.pass_time()
+
+
+class TwoByHand(Stage):
+    """A caller and a carrier, both by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near = ByHand(self.wire, caller_address(RICH))
+        self.far = ByHand(self.wire, FAR)
+        self.near.request(_invite(caller_address(RICH)))
+
+    def talking(self) -> Dialog:
+        """The carrier has answered and the caller acknowledged."""
+        self.far.answer(200, sdp(FAR.host))
+        dialog = self.near.dialog()
+        self.near.acknowledge(dialog)
+        return dialog
+
+    def over(self) -> None:
+        """Everything ends by itself, and nothing is left."""
+        self.wire.run()
+        self.assert_clean()
+
+
+def test_a_re_invite_without_offer_gets_its_ack_with_the_answer() -> None:
+    """The carrier's offer in its 200 is answered by the caller's ACK."""
+    stage = TwoByHand()
+    dialog = stage.talking()
+    stage.near.request(dialog.request("INVITE"))
+    assert stage.far.asked[-1].request.body == b""
+    stage.far.answer(200, sdp(FAR.host))
+    stage.near.acknowledge(dialog, sdp(stage.near.flow.local.host))
+    assert len(stage.far.acks) == 2
+    assert b"m=audio" in stage.far.acks[-1].body
+    stage.near.request(dialog.request("BYE"))
+    stage.over()
+
+
+def test_a_re_invite_that_is_answered_after_the_end_gets_its_ack() -> None:
+    """The caller hangs up in between; the late 200 is not left to be repeated for 32 s."""
+    stage = TwoByHand()
+    dialog = stage.talking()
+    stage.near.request(dialog.request("INVITE", (SDP_TYPE,), sdp(FAR.host)))
+    late = stage.far.asked[-1]
+    stage.near.request(dialog.request("BYE"))
+    assert stage.near.statuses("INVITE") == [200, 487]
+    stage.far.stack.respond(
+        late,
+        200,
+        headers=(("Contact", stage.far.contact), SDP_TYPE),
+        body=sdp(FAR.host),
+        now_s=stage.wire.now_s,
+    )
+    stage.far.pass_time()
+    assert len(stage.far.acks) == 2
+    stage.over()
+
+
+def test_a_re_invite_that_is_never_answered_leaves_nothing() -> None:
+    """The device says 180 and no more; the call's end takes the change back."""
+    stage = TwoByHand()
+    dialog = stage.talking()
+    stage.near.request(dialog.request("INVITE", (SDP_TYPE,), sdp(FAR.host)))
+    stage.far.answer(180)
+    stage.near.request(dialog.request("BYE"))
+    stage.wire.run(until_s=stage.wire.now_s + 100)
+    assert stage.switch.stack.transactions == 0
+
+
+def test_a_caller_may_give_up_by_bye() -> None:
+    """RFC 3261 15: BYE in the early dialog; the INVITE gets 487, the carrier a CANCEL."""
+    stage = TwoByHand()
+    stage.far.answer(180)
+    dialog = stage.near.dialog()
+    stage.near.request(dialog.request("INVITE", (SDP_TYPE,), sdp(FAR.host)))
+    assert stage.near.statuses("INVITE") == [500]
+    stage.near.request(dialog.request("BYE"))
+    assert stage.near.statuses("BYE") == [200]
+    assert stage.near.statuses("INVITE") == [500, 487]
+    stage.far.stack.respond(stage.far.asked[0], 487, now_s=stage.wire.now_s)
+    stage.over()
+    assert stage.causes() == [("cancelled", "caller")]
+
+
+def test_an_answer_without_contact_is_an_answer() -> None:
+    """Old peers leave it out: the carrier is then where its INVITE went."""
+    stage = TwoByHand()
+    stage.far.stack.respond(
+        stage.far.asked[-1],
+        200,
+        headers=(SDP_TYPE,),
+        body=sdp(FAR.host),
+        now_s=stage.wire.now_s,
+    )
+    stage.far.pass_time()
+    dialog = stage.near.dialog()
+    stage.near.acknowledge(dialog)
+    stage.near.request(dialog.request("BYE"))
+    assert stage.far.methods() == ["INVITE", "BYE"]
+    stage.over()
 
 
 def test_a_trunk_takes_no_more_calls_than_its_channels() -> None:

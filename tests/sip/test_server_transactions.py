@@ -287,6 +287,26 @@ def test_a_request_that_took_two_paths_is_served_once() -> None:
     assert len(lone.receive(wire_bytes(invite, branch="z9hG4bKthree"))) == 1
 
 
+def with_body(body: str, content_type: str, *headers: tuple[str, str]) -> Request:
+    """An INVITE with a body of a type."""
+    invite = request("INVITE", ("Content-Type", content_type), *headers)
+    invite.body = body.encode()
+    return invite
+
+
+@pytest.mark.parametrize("content_type", ["application/sdp", "Application/SDP ; charset=utf-8"])
+def test_a_session_description_is_for_the_user(content_type: str) -> None:
+    """Whatever the case and the parameters of its type."""
+    assert len(Lone().receive(wire_bytes(with_body("v=0", content_type)))) == 1
+
+
+@pytest.mark.parametrize("method", ["BYE", "OPTIONS"])
+def test_a_request_that_has_arrived_needs_no_hops(method: str) -> None:
+    """Only what we send on can loop."""
+    lone = Lone()
+    assert len(lone.receive(wire_bytes(request(method, Max_Forwards="0")))) == 1
+
+
 @pytest.mark.parametrize(
     ("message", "status", "header"),
     [
@@ -294,6 +314,13 @@ def test_a_request_that_took_two_paths_is_served_once() -> None:
         (request("DANCE"), 501, ("allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
         (request("INVITE", Max_Forwards="0"), 483, None),
         (request("INVITE", Require="replaces, 100rel"), 420, ("unsupported", "100rel")),
+        (with_body("hello", "text/plain"), 415, ("accept", "application/sdp")),
+        (with_body("v=0", "multipart/mixed;boundary=b"), 415, ("accept", "application/sdp")),
+        (
+            with_body("v=0", "application/sdp", ("Content-Encoding", "gzip")),
+            415,
+            ("accept-encoding", "identity"),
+        ),
         (request("INVITE", From="<sip:alice@192.0.2.1"), 400, None),
         (request("INVITE", To="<>"), 400, None),
     ],

@@ -146,7 +146,7 @@ def test_an_offer_without_usable_audio_is_488() -> None:
 
 
 def test_a_delayed_offer_is_answered_by_the_callers_ack() -> None:
-    """No SDP in INVITE: the callee offers in 200, the caller's ACK answers, and only then we ACK."""
+    """No SDP in INVITE: the callee offers in 200, the caller answers in its ACK, only then we ACK."""
     talk = Talk(ring(), offer=b"").answered()
     assert talk.all(ev.Launch)[0].sdp == b""
     assert not talk.all(ev.AckBranch)
@@ -154,6 +154,38 @@ def test_a_delayed_offer_is_answered_by_the_callers_ack() -> None:
     assert b"m=audio 20002 " in talk.last(ev.AckBranch).sdp
     remotes = [a.command for a in talk.all(ev.Media) if isinstance(a.command, SetRemote)]
     assert ("a", 4000) in {(remote.leg, remote.port) for remote in remotes}
+
+
+def test_an_answer_to_a_delayed_offer_that_never_comes_is_acknowledged() -> None:
+    """The caller hangs up before its ACK: the callee's 2xx gets an ACK all the same, then BYE."""
+    talk = Talk(ring(), offer=b"").answered()
+    ending = talk.feed(ev.HungUp("a"))
+    kinds = [type(action) for action in ending]
+    assert kinds.index(ev.AckBranch) < kinds.index(ev.ByeBranch)
+    assert talk.feed(ev.CallerAcked(sdp(4000))) == []
+
+
+def test_an_answer_to_a_delayed_offer_that_we_cannot_read_ends_the_call() -> None:
+    """One ACK to the callee, then BYE to both."""
+    talk = Talk(ring(), offer=b"").answered()
+    talk.feed(ev.CallerAcked(b"junk"))
+    assert len(talk.all(ev.AckBranch)) == 1
+    assert talk.all(ev.ByeBranch)
+    assert talk.all(ev.ByeCaller)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [(b"", 502), (b"junk", 502), (ANSWER.replace(b"/AVP", b"/SAVP"), 488)]
+)
+def test_an_answer_that_cannot_be_used_is_not_the_callers_fault(answer: bytes, status: int) -> None:
+    """The branch is acknowledged and ended."""
+    talk = Talk(ring())
+    talk.feed(ev.Invited())
+    talk.ports()
+    talk.feed(ev.BranchAnswered(0, answer))
+    assert talk.last(ev.AnswerCaller).status == status
+    assert talk.all(ev.AckBranch)
+    assert talk.all(ev.ByeBranch)
 
 
 def test_early_media_is_passed_when_one_phone_rings() -> None:
@@ -391,6 +423,14 @@ def test_a_re_invite_without_offer_is_answered_by_its_ack() -> None:
     talk.feed(ev.ReofferAcked(sdp(4002)))
     assert talk.last(ev.AckReoffer).side == "b"
     assert b"m=audio 20002 " in talk.last(ev.AckReoffer).sdp
+
+
+def test_bye_before_the_ack_of_a_re_invite_without_offer_acknowledges_it() -> None:
+    """The other side's 2xx is not left without ACK."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Reoffered("a", b""))
+    talk.feed(ev.ReofferAnswered(200, sdp(5002), "OK"))
+    assert ev.AckReoffer("b") in talk.feed(ev.HungUp("a"))
 
 
 def test_a_dialog_that_the_other_side_lost_ends_the_call() -> None:
