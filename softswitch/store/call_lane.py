@@ -26,7 +26,7 @@ ATTEMPTS_MAX = 4  # a transaction that lost this often against others fails
 BATCH_MAX = 200
 # What a hold waits for company. Nobody hears 5 ms before a telephone rings; at 200 calls a second
 # it makes batches of three and halves the cost of a call's SQL.
-GATHER_S = 0.005
+GATHER_S = 0.01
 
 
 @dataclass(slots=True, eq=False)
