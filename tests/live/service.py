@@ -164,7 +164,8 @@ class Service:
         """Run a command that must succeed; its standard output."""
         done = self.command(*words)
         if done.returncode != 0:
-            raise ServiceError(f"{words}: exit {done.returncode}\n{done.stderr[:3000]}\n{self.output()}")
+            said = f"exit {done.returncode}\n{done.stderr[:3000]}"
+            raise ServiceError(f"{words}: {said}\n{self.output()}")
         return done.stdout
 
     def write_state(self, state: Document) -> Path:
