@@ -54,6 +54,18 @@ def quoted(value: Any) -> Any:
     return value
 
 
+def shaped(pattern: str, words: str) -> AfterValidator:
+    """Text of a form; what has another one "is not ``words``"."""
+    form = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            raise ValueError(f"{text!r} is not {words}")
+        return text
+
+    return AfterValidator(check)
+
+
 def _printable(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("must not contain control characters")

@@ -57,8 +57,6 @@ def _words(finding: Any) -> str:
         return _length_words(context, text=isinstance(finding["input"], str))
     if kind == "multiple_of":
         return f"must be a multiple of {context['multiple_of']}"
-    if kind == "string_pattern_mismatch":
-        return f"{finding['input']!r} is not of the form {context['pattern']}"
     return str(finding["msg"])
 
 

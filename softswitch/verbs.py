@@ -142,6 +142,8 @@ def _check(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any
 
 def _verify(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any:
     account = text(arguments, "account") or None
+    if account is not None and session.get(Account, account) is None:
+        raise refuse("account", f"account {account} does not exist")
     problems = verify(session.connection(), account)
     total = session.scalar(select(func.count()).select_from(Account)) or 0
     return {

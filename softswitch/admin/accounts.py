@@ -5,7 +5,15 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from billing.money import MoneyError, format_micros, parse_micros
-from billing.repository import AlreadyPosted, LedgerError, NotCovered, Posting, post, post_covered
+from billing.repository import (
+    AlreadyPosted,
+    LedgerError,
+    NotCovered,
+    Posting,
+    lock_balance,
+    post,
+    post_covered,
+)
 from softswitch.admin.history import Actor, record
 from softswitch.admin.refusal import refuse
 from softswitch.admin.users import lock_account
@@ -96,5 +104,7 @@ def _post(session: Session, by: Actor, posting: Posting) -> str:
         amount = f"{format_micros(posting.amount_micros)} {account.currency}"
         after = {"amount": amount, "key": posting.key, "text": posting.text}
         record(session, by, posting.account, posting.kind, posting.account, after=after)
-    session.flush()
-    return format_micros(outcome.balance_after_micros)
+        session.flush()
+    held = lock_balance(connection, posting.account)  # a repeated posting tells what is there now
+    assert held is not None, "it was just posted to"
+    return format_micros(held.balance_micros)

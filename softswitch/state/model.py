@@ -44,6 +44,7 @@ from softswitch.fields import (
     Text,
     TimeZone,
     Whole,
+    shaped,
 )
 from softswitch.secrets import PORTAL_PASSWORD_MAX, is_password_hash
 
@@ -61,6 +62,7 @@ REDIRECTS_MAX = 3  # S110
 Count = Annotated[Whole, Field(ge=0, le=1_000_000)]
 Seconds = Annotated[Whole, Field(ge=0, le=86_400)]
 Interval = Annotated[Whole, Field(ge=1, le=86_400)]
+Prefix = Annotated[Text, shaped(r"[0-9]{0,15}", "a prefix of at most 15 digits, without +")]
 
 
 class Item(BaseModel):
@@ -123,7 +125,8 @@ class Emergency(Item):
 
     keywise: ClassVar[bool] = True
     numbers: Annotated[
-        tuple[Annotated[Text, Field(pattern=r"^[0-9]{2,6}$")], ...], Field(max_length=50)
+        tuple[Annotated[Text, shaped(r"[0-9]{2,6}", "a number of 2 to 6 digits")], ...],
+        Field(max_length=50),
     ] = EMERGENCY_DEFAULT
     trunks: Annotated[tuple[ObjectName, ...], Field(max_length=LIST_MAX)] = ()
 
@@ -136,7 +139,12 @@ class Trunk(Item):
     name: ObjectName
     ip: Annotated[tuple[Network, ...], Field(max_length=1000)] = ()
     destination: Annotated[
-        Text, Field(max_length=255, pattern=r"^sip:[^\s<>@;]+(;transport=(udp|tcp))?$")
+        Text,
+        Field(max_length=255),
+        shaped(
+            r"sip:[^\s<>@;]+(;transport=(udp|tcp))?",
+            "an address like sip:203.0.113.9:5060;transport=udp",
+        ),
     ] = ""
     number_format: Literal["e164", "plain"] = "e164"
     channels_max: Count = 0
@@ -150,7 +158,7 @@ class Route(Item):
 
     identity: ClassVar[str] = "prefix"
     required: ClassVar[tuple[str, ...]] = ("trunks",)
-    prefix: Annotated[Text, Field(pattern=r"^[0-9]{0,15}$")]
+    prefix: Prefix
     trunks: Annotated[tuple[ObjectName, ...], Field(max_length=100)] = ()
 
 
@@ -158,7 +166,7 @@ class Rate(Item):
     """One row of a tariff; amounts are micros here and decimal strings in the file."""
 
     identity: ClassVar[str] = "prefix"
-    prefix: Annotated[Text, Field(pattern=r"^[0-9]{0,15}$")]
+    prefix: Prefix
     direction: Literal["in", "out"] = "out"
     destination: OptionalName = ""
     per_minute: Micros
@@ -217,7 +225,13 @@ class Sip(Item):
     """A SIP ID: what the phone registers with (S75)."""
 
     keywise: ClassVar[bool] = True
-    login: Annotated[Text, Field(pattern=r"^[A-Za-z0-9._-]{1,32}$")] | None = None
+    login: (
+        Annotated[
+            Text,
+            shaped(r"[A-Za-z0-9._-]{1,32}", "a login of 1 to 32 letters, digits, dots, - or _"),
+        ]
+        | None
+    ) = None
     password: Annotated[Text, Field(min_length=8, max_length=EQUIPMENT_PASSWORD_MAX)] | None = None
 
 
@@ -378,14 +392,14 @@ class Account(Item):
     """A customer and everything of theirs."""
 
     identity: ClassVar[str] = "id"
-    id: Annotated[Text, Field(pattern=r"^[0-9]{9}$")]
+    id: Annotated[Text, shaped(r"[0-9]{9}", "an account id of nine digits")]
     company: Annotated[Text, Field(max_length=160)] = ""
     user_type: Literal["organization", "individual"] = "organization"
     vat_number: Annotated[Text, Field(max_length=20)] = ""
     country: Country = "EE"
     address: Annotated[Text, Field(max_length=255)] = ""
     time_zone: TimeZone = "UTC"
-    language: Annotated[Text, Field(pattern=r"^[a-z]{2}$")] = "en"
+    language: Annotated[Text, shaped(r"[a-z]{2}", "a language code like en")] = "en"
     tariff: ObjectName | None = None
     opening_balance: SignedMicros = 0
     credit_limit: Micros = 0

@@ -206,6 +206,13 @@ def test_a_lost_key_file_is_one_line(applied: Path, tmp_path: Path) -> None:
     assert result.stderr == "a sealed password does not open with the key file\n"
 
 
+def test_a_ledger_of_nobody_is_not_verified(applied: Path) -> None:
+    """A script that misspells the account must not read that all is well."""
+    result = run(applied, "ledger", "verify", "--account", "000000404")
+    assert result.exit_code == 1
+    assert result.stderr == "account 000000404 does not exist\n"
+
+
 def test_export_names_its_file(applied: Path, tmp_path: Path) -> None:
     """And applying that changes nothing."""
     folder = tmp_path / "out"

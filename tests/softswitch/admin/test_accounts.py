@@ -56,6 +56,20 @@ def test_a_credit_is_posted_once_for_a_key(session: Session, operator: Actor) ->
     ]
 
 
+def test_a_repeated_credit_tells_the_balance_of_now(session: Session, operator: Actor) -> None:
+    """Not the one that the first posting left."""
+    accounts.credit_account(session, operator, ACCOUNT, "5", key="ticket-1")
+    accounts.credit_account(session, operator, ACCOUNT, "100")
+    assert accounts.credit_account(session, operator, ACCOUNT, "5", key="ticket-1") == "115.00"
+
+
+@pytest.mark.parametrize("amount", ["1e3", "NaN", "1_000", " 1", "1,50", "0x10", ""])
+def test_an_amount_is_written_in_digits(session: Session, operator: Actor, amount: str) -> None:
+    """What a calculator would print is not what a person meant to pay."""
+    with pytest.raises(Refused, match=r"is not an amount like 12\.50"):
+        accounts.credit_account(session, operator, ACCOUNT, amount)
+
+
 def test_a_refund_takes_no_more_than_there_is(session: Session, operator: Actor) -> None:
     """The balance never goes below zero by it."""
     assert accounts.refund_account(session, operator, ACCOUNT, "4") == "6.00"

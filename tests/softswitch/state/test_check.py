@@ -50,7 +50,7 @@ ELSEWHERE = Elsewhere(
         ("accounts: {}", "accounts: must be a list"),
         ("accounts: [{}]", "id: is missing"),
         ("accounts: [{id: 212}]", 'id: write it in quotes, like "212"'),
-        ('emergency: {numbers: ["1"]}', "numbers: '1' is not of the form ^[0-9]{2,6}$"),
+        ('emergency: {numbers: ["1"]}', "numbers: '1' is not a number of 2 to 6 digits"),
         ("emergency: {trunks: [x]}", "trunk x does not exist"),
         ('routes: [{prefix: "", trunks: [x]}]', "trunk x does not exist"),
         ('routes: [{prefix: ""}]', "trunks: is missing"),
