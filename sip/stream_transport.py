@@ -36,7 +36,7 @@ CONNECTIONS_PER_SOURCE_MAX = 500
 """An office of 100 users behind one NAT may keep some each; more is an attack."""
 
 CLOSE_TIMEOUT_S = 2.0
-"""How long a stop waits for peers to take what was sent to them last, such as the BYE."""
+"""How long a close waits for the peer to take what was sent to it last, such as the BYE."""
 
 UNSENT_BYTES_MAX = 1024 * 1024
 """What may wait for a peer that does not read; beyond, the connection is cut."""
@@ -60,6 +60,7 @@ class SipConnection(Protocol, TimeoutMixin):
         self._waiting: list[bytes] = []  # until it is connected
         self._unsent_bytes = 0
         self._is_paused = False
+        self._is_closing = False
 
     def send(self, data: bytes) -> None:
         """Send one message, after connecting if need be."""
@@ -79,7 +80,11 @@ class SipConnection(Protocol, TimeoutMixin):
     def close(self) -> None:
         """Close after what is queued has left; one still being opened is given up."""
         if self.transport is not None:
+            # Twisted would wait for a producer that it has paused.
+            self._is_closing = True
+            self.transport.unregisterProducer()
             self.transport.loseConnection()
+            self._time_out_after(CLOSE_TIMEOUT_S)
         elif self.connector is not None:
             self.connector.stopConnecting()
 
@@ -87,6 +92,13 @@ class SipConnection(Protocol, TimeoutMixin):
         """End it at once; one still being opened has its timeout, and drops what is new."""
         if self.transport is not None:
             self.transport.abortConnection()
+
+    def timeoutConnection(self) -> None:
+        """The peer was silent for too long; or it is closed and does not take what waits."""
+        if self._is_closing:
+            self.cut()
+        else:
+            self.close()
 
     def _time_out_after(self, seconds: float | None) -> None:
         self.setTimeout(seconds)  # type: ignore[no-untyped-call]
@@ -113,7 +125,7 @@ class SipConnection(Protocol, TimeoutMixin):
             frames = self._parser.feed(data)
         except StreamError as error:
             self._take(error.frames)
-            self.transport.loseConnection()
+            self.close()
         else:
             self._take(frames)
 
@@ -139,9 +151,10 @@ class SipConnection(Protocol, TimeoutMixin):
     # IPushProducer: the transport says when its buffer is full
 
     def pauseProducing(self) -> None:
-        """The buffer is full: count what is added from now on."""
-        self._is_paused = True
-        self._unsent_bytes = 0
+        """The buffer is full, and Twisted says so at each write: count from the first one on."""
+        if not self._is_paused:
+            self._is_paused = True
+            self._unsent_bytes = 0
 
     def resumeProducing(self) -> None:
         """The buffer is empty again."""

@@ -147,6 +147,9 @@ class FakeTcp:
         assert streaming
         self.producer = producer
 
+    def unregisterProducer(self) -> None:
+        self.producer = None
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         assert enabled
 

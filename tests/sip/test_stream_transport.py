@@ -203,9 +203,20 @@ def test_a_peer_that_does_not_read_is_cut_off() -> None:
         streams.streams.send(half, phone.flow)
         tcp.producer.resumeProducing()
     assert not tcp.aborted
+    for _ in range(2):  # Twisted pauses again at each write to a full buffer
+        tcp.producer.pauseProducing()
+        streams.streams.send(half, phone.flow)
+    assert tcp.aborted
+
+
+def test_a_broken_stream_is_closed_even_if_its_peer_does_not_read() -> None:
+    """Twisted does not close what waits for a paused producer, nor what nobody takes."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
     tcp.producer.pauseProducing()
-    streams.streams.send(half, phone.flow)
-    streams.streams.send(half, phone.flow)
+    phone.dataReceived(b"garbage\r\n\r\n")
+    assert (tcp.producer, tcp.closing, tcp.aborted) == (None, True, False)
+    streams.reactor.advance(CLOSE_TIMEOUT_S)
     assert tcp.aborted
 
 
