@@ -14,10 +14,12 @@ class Listening:
 
     def __init__(self, service: SipService, listeners: Iterable[Listener]) -> None:
         self._service = service
+        streams = [listener for listener in listeners if listener.transport != "udp"]
+        self._streams = {(each.transport, each.address) for each in streams}
+        # The first of several on one host; "" stands for every host.
         self._stream_ports = {
-            listener.transport: listener.address.port
-            for listener in listeners
-            if listener.transport != "udp"
+            (each.transport, "" if each.is_wildcard else each.address.host): each.address.port
+            for each in reversed(streams)
         }
 
     def flush(self) -> None:
@@ -34,6 +36,10 @@ class Listening:
     def contact_address(self, flow: Flow) -> Address:
         """Where a peer of this flow can send requests to. A stream that we opened has a port of its
         own at our end, so the listener's stands in Contact and Via (RFC 3261 18.1.1)."""
-        if not flow.reliable:
+        transport, (host, port) = flow.transport, flow.local
+        if not flow.reliable or (transport, flow.local) in self._streams:
             return flow.local
-        return Address(flow.local.host, self._stream_ports.get(flow.transport, flow.local.port))
+        for known in ((transport, host), (transport, "")):
+            if known in self._stream_ports:
+                return Address(host, self._stream_ports[known])
+        return Address(host, port)

@@ -1,0 +1,40 @@
+"""Which address a peer is told to send requests to."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from sip.flow import Address, Flow
+from sip.service import SipService
+from sip.transport import Listener
+from softswitch.call.listening import Listening
+
+PEER = Address("192.0.2.9", 40_000)
+LISTENERS = [
+    Listener("udp", Address("192.0.2.1", 5060)),
+    Listener("tcp", Address("192.0.2.1", 5061)),
+    Listener("tcp", Address("192.0.2.1", 5062)),
+    Listener("tcp", Address("192.0.2.2", 5071)),
+]
+EVERYWHERE = [Listener("tcp", Address("0.0.0.0", 5081))]
+
+
+@pytest.mark.parametrize(
+    ("listeners", "transport", "local", "expected_port"),
+    [
+        (LISTENERS, "udp", Address("192.0.2.1", 5060), 5060),
+        (LISTENERS, "tcp", Address("192.0.2.1", 5062), 5062),  # the peer opened it
+        (LISTENERS, "tcp", Address("192.0.2.1", 33_000), 5061),  # we did
+        (LISTENERS, "tcp", Address("192.0.2.2", 33_000), 5071),
+        (EVERYWHERE, "tcp", Address("192.0.2.2", 33_000), 5081),
+    ],
+)
+def test_contact_names_a_listener_on_the_same_host(
+    listeners: list[Listener], transport: str, local: Address, expected_port: int
+) -> None:
+    """A stream that we opened has a port of its own, where nobody listens."""
+    listening = Listening(cast(SipService, None), listeners)
+    flow = Flow(transport, local, PEER, 1)
+    assert listening.contact_address(flow) == Address(local.host, expected_port)
