@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from billing.tariff import Rate
 from softswitch.ids import AccountId
+from softswitch.routing import free
 from softswitch.routing.model import RoutingSnapshot
 from web import formats
 from web.queries.calls import CallDetails
@@ -16,6 +17,8 @@ def explain(snapshot: RoutingSnapshot, account: str, call: CallDetails) -> tuple
         return ("Nobody answered, so it costs nothing.",)
     if not call.tariff:
         return ("Calls inside the company and to your own numbers are free.",)
+    if call.tariff == free.TARIFF:
+        return ("Calls inside the exchange and to emergency services are free.",)
     lines = [f"Tariff {call.tariff}, version {call.tariff_version}."]
     rate = _rate(snapshot, account, call)
     if rate is not None:

@@ -130,6 +130,14 @@ def test_an_unanswered_call_costs_nothing_and_says_why(admin: Browser) -> None:
     assert "Nobody answered, so it costs nothing." in text
 
 
+def test_a_call_inside_the_exchange_names_no_tariff(admin: Browser) -> None:
+    """The zero row that priced it is no tariff of the customer's."""
+    admin.world.store(lambda session: add_call(session, OURS, "inside", ago_s=9, tariff="free"))
+    text = admin.get(f"{CALLS}/inside").text
+    assert "Calls inside the exchange and to emergency services are free." in text
+    assert "Tariff free" not in text
+
+
 def test_a_plain_user_sees_the_own_calls_only(user: Browser) -> None:
     """In the list, in the totals, by address."""
     page = user.get(CALLS).text
