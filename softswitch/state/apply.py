@@ -32,7 +32,8 @@ PasswordHashes = Mapping[tuple[str, str], str]  # (account, extension) to argon2
 
 
 def read_files(paths: Sequence[Path]) -> Wish:
-    """Read, check and join files. Raises ``FileProblems`` with everything wrong in all of them."""
+    """Read, check and join files. Raises ``FileProblems`` with everything wrong in all of them;
+    what is left when only single values are wrong is a wish that ``apply`` refuses."""
     problems: list[FileProblem] = []
     documents: list[Document] = []
     for path in paths:
@@ -45,7 +46,7 @@ def read_files(paths: Sequence[Path]) -> Wish:
     except FileProblems as error:
         raise FileProblems([*problems, *error.problems]) from None
     if problems:
-        raise FileProblems(problems)
+        raise FileProblems([*problems, *wish.problems])
     return wish
 
 
@@ -61,7 +62,7 @@ def hash_passwords(session: Session, wish: Wish) -> dict[tuple[str, str], str]:
         for user in account.everyone()
         if user.password is not None
     }
-    if not said:
+    if not said or wish.problems:
         return {}
     user = models.User
     rows = session.execute(select(user.account, user.extension, user.password_hash))
@@ -95,7 +96,8 @@ def apply(
     stored = read_state(session, vault, names if len(names) <= NAMED_ACCOUNTS_MAX else None)
     wanted = overlay(stored, said)
     elsewhere = read_elsewhere(session, [account.id for account in wanted.accounts])
-    problems += [wish.problem(place, text) for place, text in findings(wanted, elsewhere, stored)]
+    found = findings(wanted, elsewhere, stored, complete=not wish.problems)
+    problems += [*wish.problems, *(wish.problem(place, text) for place, text in found)]
     if problems:
         raise FileProblems(problems)
     difference = compare(stored, wanted)

@@ -32,9 +32,13 @@ class Elsewhere:
     currencies: Mapping[str, str] = field(default_factory=dict)
 
 
-def findings(state: State, elsewhere: Elsewhere, stored: State) -> list[Finding]:
-    """Everything that is wrong. ``stored``: the store, to tell "removed" from "unknown"."""
-    return list(_Checks(state, elsewhere, stored).all())
+def findings(
+    state: State, elsewhere: Elsewhere, stored: State, *, complete: bool = True
+) -> list[Finding]:
+    """Everything that is wrong. ``stored``: the store, to tell "removed" from "unknown". Without
+    ``complete``, keys that an object still needs are not asked for."""
+    missing = _incomplete(state, ()) if complete else ()
+    return [*missing, *_Checks(state, elsewhere, stored).all()]
 
 
 class _Checks:
@@ -47,7 +51,6 @@ class _Checks:
         self._catalogue = {number.number for number in state.catalogue.numbers}
 
     def all(self) -> Iterator[Finding]:
-        yield from _incomplete(self._state, ())
         yield from self._provider()
         yield from self._identities()
         for account in self._state.accounts:

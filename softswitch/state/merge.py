@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from softswitch.problems import FileProblem, FileProblems
 from softswitch.state.locate import Document, Place, named
 from softswitch.state.model import Account, Catalogue, Item, Rate, State, User
+from softswitch.state.salvage import salvage
 from softswitch.validation import sentences
 
 I = TypeVar("I", bound=Item)  # noqa: E741  (an item of the state file)
@@ -22,6 +23,7 @@ class Wish:
 
     state: State
     documents: tuple[Document, ...]
+    problems: tuple[FileProblem, ...] = ()  # of form: then ``state`` lacks the values they name
 
     def problem(self, place: Place, text: str) -> FileProblem:
         """A problem at a place, told to the file that goes deepest towards it."""
@@ -38,9 +40,10 @@ class Wish:
 
 
 def wish_of(documents: Sequence[Document]) -> Wish:
-    """Check each file by itself and join them. Raises ``FileProblems`` with all of them."""
+    """Check each file by itself and join them. Raises ``FileProblems`` with all of them, unless
+    they leave enough to look for more (``Wish.problems``)."""
     problems: list[FileProblem] = []
-    states: list[State] = []
+    states: list[State | None] = []
     for document in documents:
         try:
             states.append(State.model_validate(document.value or {}))
@@ -49,12 +52,14 @@ def wish_of(documents: Sequence[Document]) -> Wish:
                 document.problem(named(place, document.value), text)
                 for place, text in sentences(error, State)
             ]
-    if problems:
+            states.append(salvage(document.value, error))
+    whole = [state for state in states if state is not None]
+    if len(whole) < len(states):
         raise FileProblems(problems)
-    joined, found = join(states)
-    wish = Wish(joined, tuple(documents))
+    joined, found = join(whole)
+    wish = Wish(joined, tuple(documents), tuple(problems))
     if found:
-        raise FileProblems(wish.problem(place, text) for place, text in found)
+        raise FileProblems([*problems, *(wish.problem(place, text) for place, text in found)])
     return wish
 
 

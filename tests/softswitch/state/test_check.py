@@ -28,8 +28,9 @@ def said(folder: Path, text: str) -> list[str]:
     try:
         wish = read_files([path])
         wanted = overlay(State(), wish.state)
-        found = findings(wanted, ELSEWHERE, State())
-        problems = tuple(sorted(wish.problem(place, text) for place, text in found))
+        found = findings(wanted, ELSEWHERE, State(), complete=not wish.problems)
+        told = (wish.problem(place, text) for place, text in found)
+        problems = tuple(sorted({*wish.problems, *told}))
     except FileProblems as error:
         problems = error.problems
     return [f"{problem.line}: {problem.text}" for problem in problems]
@@ -154,11 +155,13 @@ def test_mistakes_of_the_provider(tmp_path: Path, text: str, expected: str) -> N
             "number +37070044960 is not one of the account's",
         ),
         (
-            'call_flows: [{number: "+37070044960", to: {user: "100"}, timeout_s: 21}]',
+            'call_flows: [{number: "+37070044960", to: {user: "100"}, timeout_s: 21}]\n'
+            '  numbers: ["+37070044960"]',
             "timeout_s: must be a multiple of 5",
         ),
         (
-            'call_flows: [{number: "+37070044960", to: {user: "100"}, period: never}]',
+            'call_flows: [{number: "+37070044960", to: {user: "100"}, period: never}]\n'
+            '  numbers: ["+37070044960"]',
             "period: 'never' is not one of 'always'",
         ),
         (
@@ -228,3 +231,24 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     """Each with its own line."""
     text = PROVIDER + "  country: XX\n  language: english\n  users:\n  - {name: A}\n  colour: red\n"
     assert [line.split(":")[0] for line in said(tmp_path, text)] == ["6", "7", "9", "10"]
+
+
+def test_mistakes_of_form_do_not_hide_what_refers_to_nothing(tmp_path: Path) -> None:
+    """A person mends a file once, not once for each kind of mistake."""
+    text = PROVIDER + "  country: XX\n  tariff: golden\n  colour: red\n"
+    assert said(tmp_path, text) == [
+        "6: country: XX is not a country code like LV",
+        "7: tariff golden does not exist",
+        '8: unknown key "colour", the nearest known key is "country"',
+    ]
+
+
+def test_a_misspelt_list_does_not_make_its_objects_seem_unknown(tmp_path: Path) -> None:
+    """The account's tariff is there, under a key that we cannot read."""
+    text = """\
+tarifs: [{name: gold}]
+accounts:
+- id: "000000212"
+  tariff: gold
+"""
+    assert said(tmp_path, text) == ['1: unknown key "tarifs", the nearest known key is "tariffs"']
