@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from softswitch.store.connect import StoreUnavailable, is_lost, is_retryable, one_line
+from softswitch.store.connect import StoreUnavailable, is_locked, is_lost, is_retryable, one_line
 from softswitch.store.threads import WorkThreads
 
 T = TypeVar("T")
@@ -109,21 +109,22 @@ class CallLane:
         try:
             self._attempt(batch)
         except Exception as error:
-            if is_lost(error):
+            if is_lost(error) or is_locked(error):
                 self._run_again(batch)
             else:
                 self._run_alone(batch)
 
     def _run_again(self, batch: list[_Job]) -> None:
-        """The connection broke, perhaps long ago: once more on a new one. If there is none, all
-        of them fail together, so that a database that is away costs one time-out, not one each."""
+        """The connection broke, perhaps long ago: once more on a new one. Or the file is locked,
+        perhaps by a long command: wait once more. If that does not help, all of them fail together,
+        so that a database that is away costs two time-outs, not some for each."""
         try:
             self._attempt(batch)
         except Exception as error:
-            if not is_lost(error):
+            if is_lost(error) or is_locked(error):
+                _fail(batch, StoreUnavailable(f"the database is away: {one_line(error)}"))
+            else:
                 self._run_alone(batch)
-                return
-            _fail(batch, StoreUnavailable(f"the database is away: {one_line(error)}"))
 
     def _run_alone(self, batch: list[_Job]) -> None:
         """Something in the batch went wrong: each in its own transaction, the guilty one fails."""

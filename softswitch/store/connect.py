@@ -37,6 +37,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached."""
 
 
+class StoreBusy(StoreUnavailable):
+    """The database is there, but others keep it; asking again may help."""
+
+
 class Durability(Enum):
     """SQLite's ``synchronous``, in WAL mode.
 
@@ -126,6 +130,15 @@ def is_retryable(error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     return getattr(error, "sqlstate", None) in _RETRYABLE_SQLSTATES
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether SQLite's one writer did not come free for ``BUSY_TIMEOUT_MS``: a long command or
+    another program has the file. Whoever comes then finds the same, so nobody in a batch is
+    guilty."""
+    if isinstance(error, DBAPIError):
+        return is_locked(_original(error))
+    return isinstance(error, sqlite3.OperationalError) and is_retryable(error)
 
 
 def one_line(error: BaseException) -> str:

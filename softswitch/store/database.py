@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, fail
 from softswitch.store.call_lane import ATTEMPTS_MAX, GATHER_S, CallLane
 from softswitch.store.connect import (
     Durability,
+    StoreBusy,
     StoreUnavailable,
     begin_reading,
     is_lost,
@@ -143,17 +144,19 @@ class Database:
             try:
                 with self.sync_transaction(reads=reads) as session:
                     return work(session)
-            except Exception as error:
-                if not attempts_left or not is_retryable(error):
+            except StoreBusy:
+                if not attempts_left:
                     raise
 
 
 @contextmanager
 def _named_failures() -> Iterator[None]:
-    """Give the loss of the database its name, whichever driver says so."""
+    """Give the loss of the database its name, whichever driver says so; and a lost race too."""
     try:
         yield
     except Exception as error:
-        if not is_lost(error):
-            raise
-        raise StoreUnavailable(f"the database is away: {one_line(error)}") from error
+        if is_lost(error):
+            raise StoreUnavailable(f"the database is away: {one_line(error)}") from error
+        if is_retryable(error):
+            raise StoreBusy(f"the database is busy, try again: {one_line(error)}") from error
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 import psycopg
@@ -169,6 +170,23 @@ def test_a_database_that_is_away_fails_all_that_wait_together(bench: Bench) -> N
     outcomes = [outcome(deferred) for deferred in deferreds]
     assert all(isinstance(found, StoreUnavailable) for found in outcomes)
     assert str(outcomes[0]) == "the database is away: server closed the connection"
+    assert len(runs) == 2
+
+
+def test_a_locked_file_fails_all_that_wait_together(bench: Bench) -> None:
+    """A long command has SQLite's writer: everybody waits twice, not some times each."""
+    runs = []
+
+    def work(connection: Connection) -> str:
+        runs.append(connection)
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    deferreds = [bench.lane.submit(work) for _ in range(5)]
+    bench.threads.step()
+    outcomes = [outcome(deferred) for deferred in deferreds]
+    assert [str(found) for found in outcomes] == ["the database is away: database is locked"] * 5
     assert len(runs) == 2
 
 

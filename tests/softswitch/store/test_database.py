@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.python.failure import Failure
 
 from softswitch.store.call_lane import ATTEMPTS_MAX
-from softswitch.store.connect import StoreUnavailable
+from softswitch.store.connect import StoreBusy, StoreUnavailable
 from softswitch.store.database import Database
 from tests.conftest import PostgresqlCluster
 
@@ -134,7 +134,7 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 
 
 def test_a_transaction_that_lost_is_run_again(database: Database) -> None:
-    """Up to a limit, then the database's words come out."""
+    """Up to a limit; then it is refused in words."""
     runs = []
 
     def work(session: Session, bad_runs: int) -> int:
@@ -149,10 +149,10 @@ def test_a_transaction_that_lost_is_run_again(database: Database) -> None:
     assert values == [1]
     runs.clear()
     database.run(work, ATTEMPTS_MAX).addErrback(
-        lambda failure: values.append(failure.check(psycopg.errors.SerializationFailure))
+        lambda failure: values.append((failure.check(StoreBusy), failure.getErrorMessage()))
     )
     assert len(runs) == ATTEMPTS_MAX
-    assert values[1] is psycopg.errors.SerializationFailure
+    assert values[1] == (StoreBusy, "the database is busy, try again: SerializationFailure")
 
 
 def test_a_reading_transaction_cannot_write_on_postgresql(database: Database) -> None:
