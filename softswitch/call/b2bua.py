@@ -199,8 +199,8 @@ class Call:
                     failover.caller_status(status), failover.cause_of(status), "", now_s
                 )
             step = self.plan.steps[self._step]
-            if isinstance(step, Refuse):
-                return self._refuse(step.status, step.cause, step.reason, now_s)
+            if isinstance(step, Refuse):  # routing has written its reason into the trace
+                return self._refuse(step.status, step.cause, step.reason, now_s, traced=True)
             self._targets = list(self._directory.targets(step))
             if self._targets:
                 return self._prepare(step, now_s)
@@ -624,10 +624,13 @@ class Call:
         else:
             self._refuse(503, "failed", reason, now_s)
 
-    def _refuse(self, status: int, cause: str, reason: str, now_s: float) -> None:
+    def _refuse(
+        self, status: int, cause: str, reason: str, now_s: float, *, traced: bool = False
+    ) -> None:
         """End a call that was not answered."""
         self.status, self.cause = status, cause
-        self.trace.append(f"refused with {status}: {reason or cause}")
+        if not traced:
+            self.trace.append(f"refused with {status}: {reason or cause}")
         self._cancel_live()
         self._do(ev.AnswerCaller(status, b"", reason))
         self._close(now_s)

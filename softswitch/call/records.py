@@ -98,7 +98,16 @@ def _wall_us(call: Call, started_us: int, at_s: float) -> int:
 
 
 def _caller_leg(call: Call) -> dict[str, Any]:
-    return {"leg": "a", "name": "caller", "status": call.status, **_quality(call, "a")}
+    return {
+        "leg": "a",
+        "name": "caller",
+        "status": call.status,
+        "started_ms": 0,
+        "rang_ms": None,
+        "answered_ms": _since_start_ms(call, call.answered_s),
+        "ended_ms": _since_start_ms(call, call.ended_s),
+        **_quality(call, "a"),
+    }
 
 
 def _branch_leg(call: Call, branch: Branch) -> dict[str, Any]:
