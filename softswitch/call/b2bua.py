@@ -369,7 +369,7 @@ class Call:
         if self._is_trunk_step():  # the trunk that was tried last tells
             status = failed[-1].status if failed else 480
         else:
-            status = failover.best_failure(b.status for b in failed)
+            status = failover.phones_status(b.status for b in failed)
         self._do(ev.SetTimer("step", None), ev.SetTimer(SILENCE, None))
         if self._step + 1 < len(self.plan.steps):
             self._void_step()
@@ -577,6 +577,7 @@ class Call:
         if not charge.refused and end_s is not None and end_s - now_s >= WARN_MIN_S:
             self._do(ev.SetTimer(f"warn {charge.hold}", max(now_s, end_s - WARN_AHEAD_S)))
         charge.refused = True
+        charge.blocked = event.reason if event.blocked else ""
         self._schedule(charge, now_s)
 
     def _timer_fired(self, event: ev.TimerFired, now_s: float) -> None:
@@ -594,7 +595,9 @@ class Call:
         self._do(ev.Media(PlayTone(self.id, leg, "warning", WARNING_TONE_S)))
 
     def _cut(self, charge: Charge, now_s: float) -> None:
-        self._end("switch", "credit_exhausted", "the balance is used up", now_s)
+        if charge.blocked:
+            return self._end("switch", "blocked", charge.blocked, now_s)
+        return self._end("switch", "credit_exhausted", "the balance is used up", now_s)
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Charge:
     answered_s: float | None = None
     ended_s: float | None = None
     refused: bool = False
+    blocked: str = ""  # why the account may not go on, when that is what refused it
     trusted: bool = False
 
     def answer(self, now_s: float) -> None:
@@ -44,6 +45,7 @@ class Charge:
         """The hold's new total."""
         self.reserved_micros = micros
         self.refused = self.trusted = False
+        self.blocked = ""
 
     def paid_until_s(self) -> float | None:
         """When the reservation is used up; ``None``: never, or not running."""

@@ -59,11 +59,13 @@ class CreditHeld(NamedTuple):
 
 
 class CreditDenied(NamedTuple):
-    """A hold or its extension was refused, or the store could not be asked (``failed``)."""
+    """A hold or its extension was refused, or the store could not be asked (``failed``), or the
+    account may not go on (``blocked``)."""
 
     hold: str
     reason: str
     failed: bool = False
+    blocked: bool = False
 
 
 class BranchRang(NamedTuple):

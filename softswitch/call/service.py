@@ -39,6 +39,7 @@ from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
 from softswitch.routing.free import INTERNAL, free_rate
 from softswitch.routing.model import RoutingSnapshot
+from softswitch.routing.permissions import why_stopped
 from softswitch.routing.plan import Payment, Plan, Refuse, RouteState
 from softswitch.snapshot import SnapshotHolder
 
@@ -340,7 +341,13 @@ class CallService(Service):
         self._credit.hold(live.machine.id, request)
 
     def _extend(self, live: LiveCall, action: ev.ExtendCredit, now_s: float) -> None:
-        self._credit.extend(live.machine.id, live.machine.charges[action.hold])
+        charge = live.machine.charges[action.hold]
+        account = self._snapshots.current.accounts.get(charge.payment.account)
+        why = why_stopped(account, incoming=charge.hold.endswith(":in"))
+        if why is None:
+            self._credit.extend(live.machine.id, charge)
+        else:
+            self._feed(live, ev.CreditDenied(charge.hold, why, blocked=True), now_s)
 
     def _mark_answered(self, live: LiveCall, action: ev.MarkAnswered, now_s: float) -> None:
         self._credit.answered(action.holds, self._wall_us(live, now_s))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from softswitch.routing.model import Account
+
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
@@ -28,3 +30,13 @@ PERMISSIONS: Mapping[str, Permissions] = {
     "blocked_fraud": Permissions("blocked for fraud", True, False, True),
     "closed": Permissions("closed", False, False, False, emergency=False),
 }
+
+
+def why_stopped(account: Account | None, *, incoming: bool) -> str | None:
+    """Why a paid call that is up may not go on past what is paid for (rule 55), or ``None``."""
+    if account is None:
+        return "the account was removed"
+    permissions = PERMISSIONS[account.status]
+    if permissions.incoming if incoming else permissions.outgoing:
+        return None
+    return f"account {account.id} is {permissions.why}"

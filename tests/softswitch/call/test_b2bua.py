@@ -79,6 +79,16 @@ def test_reports_the_refusal_that_tells_most() -> None:
     assert talk.call.cause == "busy"
 
 
+def test_phones_that_cannot_be_reached_are_480() -> None:
+    """503 would tell the caller's phone that the switch is down."""
+    talk = Talk(ring(), contacts={"102": 2})
+    talk.feed(ev.Invited())
+    talk.ports()
+    for branch in (0, 1):
+        talk.feed(ev.BranchFailed(branch, 503, "connection lost"))
+    assert talk.last(ev.AnswerCaller).status == 480
+
+
 def test_a_decline_ends_the_forking_at_once() -> None:
     """603 speaks for the whole user (RFC 3261 16.7): the other phones stop ringing."""
     talk = Talk(ring(), contacts={"102": 2})
@@ -315,6 +325,21 @@ def test_the_end_of_the_money_warns_and_then_ends_the_call() -> None:
     assert talk.all(ev.ByeBranch)
     assert (talk.call.cause, talk.call.hangup_by) == ("credit_exhausted", "switch")
     assert talk.call.charges[f"{CALL}:0"].duration_s() == 60
+
+
+def test_a_block_ends_the_call_with_what_is_paid_for() -> None:
+    """Rule 55: refused like a lack of money, but the CDR says what it was; a block that was lifted
+    before the last try is forgotten."""
+    talk = Talk(dial()).answered(micros=60_000)
+    talk.feed(ev.TimerFired(f"renew {CALL}:0"), 25)
+    talk.feed(ev.CreditDenied(f"{CALL}:0", "account 1 is closed", blocked=True))
+    talk.feed(ev.TimerFired(f"renew {CALL}:0"), 32)
+    talk.feed(ev.CreditHeld(f"{CALL}:0", 120_000))
+    talk.feed(ev.TimerFired(f"renew {CALL}:0"), 28)
+    talk.feed(ev.CreditDenied(f"{CALL}:0", "account 1 is closed", blocked=True))
+    talk.feed(ev.TimerFired(f"cut {CALL}:0"), 34.85)
+    assert (talk.call.cause, talk.call.hangup_by) == ("blocked", "switch")
+    assert talk.call.trace[-1] == "ended by the switch: account 1 is closed"
 
 
 def test_money_that_comes_in_time_saves_the_call() -> None:
