@@ -50,6 +50,13 @@ def answer_status(status: int) -> int:
     return status if status == 488 else 502
 
 
+def phones_status(statuses: Iterable[int]) -> int:
+    """The status for a user's phones. 503 there means that none was reached, and to the caller's
+    phone it would mean that *we* are down (RFC 3261 16.7 step 6)."""
+    status = best_failure(statuses)
+    return 480 if status == 503 else status
+
+
 def reoffer_status(status: int) -> int:
     """The status for a re-INVITE whose other side refused: 487 goes through, it was cancelled."""
     return status if status == 487 else caller_status(status)

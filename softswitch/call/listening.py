@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sip.flow import Address, Flow
 from sip.service import SipService
 from sip.transport import Listener, Unreachable
+from softswitch.call.sip_side import is_address
 
 
 class Listening:
@@ -27,7 +28,10 @@ class Listening:
         self._service.flush()
 
     def flow_to(self, remote: Address, transport: str) -> Flow | None:
-        """A flow towards an address, ``None`` when no listener has the transport."""
+        """A flow towards an address, ``None`` when no listener has the transport, and for a host
+        name that did not resolve: a socket would look it up and stop everything meanwhile."""
+        if not is_address(remote.host):
+            return None
         try:
             return self._service.local_flow_to(remote, transport)
         except Unreachable:

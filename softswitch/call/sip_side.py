@@ -7,6 +7,7 @@ what concerns the call.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -43,6 +44,7 @@ from softswitch.call.legs import (
 log = Logger()
 
 SIP_PORT = 5060
+HOSTS_CACHED = 4096  # parsed hosts of carriers' contacts
 NO_SUCH_CALL = 481
 REQUEST_TIMEOUT = 408
 UNAVAILABLE = 503
@@ -100,13 +102,13 @@ class SipSide:
     def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """A request with a To tag: re-INVITE, BYE, OPTIONS."""
         found = self._dialogs.get((request.call_id, request.to_tag or ""))
-        if found is None:
+        dialog = found[1].dialog if found else None
+        if found is None or dialog is None or dialog.remote_tag != (request.from_tag or ""):
             self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
             return
         live, leg = found
-        assert leg.dialog is not None, "it was entered with its dialog"
         try:
-            leg.dialog.accepts(request)
+            dialog.accepts(request)
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, now_s=now_s)
             return
@@ -417,6 +419,7 @@ class SipSide:
         return Address(self._advertised, address.port) if self._advertised else address
 
 
+@lru_cache(maxsize=HOSTS_CACHED)
 def is_address(host: str) -> bool:
     """Whether a host is numeric, so that nothing has to be resolved."""
     try:

@@ -260,6 +260,18 @@ def test_a_re_invite_that_is_never_answered_leaves_nothing() -> None:
     assert stage.switch.stack.transactions == 0
 
 
+def test_a_bye_of_somebody_else_is_481() -> None:
+    """A dialog is named by both tags (RFC 3261 12)."""
+    stage = TwoByHand()
+    dialog = stage.talking()
+    tag, dialog.local_tag = dialog.local_tag, "another"
+    stage.near.request(dialog.request("BYE"))
+    dialog.local_tag = tag
+    stage.near.request(dialog.request("BYE"))
+    assert stage.near.statuses("BYE") == [481, 200]
+    stage.over()
+
+
 def test_a_caller_may_give_up_by_bye() -> None:
     """RFC 3261 15: BYE in the early dialog; the INVITE gets 487, the carrier a CANCEL."""
     stage = TwoByHand()

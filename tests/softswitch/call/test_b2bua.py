@@ -156,7 +156,7 @@ def test_an_offer_without_usable_audio_is_488() -> None:
 
 
 def test_a_delayed_offer_is_answered_by_the_callers_ack() -> None:
-    """No SDP in INVITE: the callee offers in 200, the caller answers in its ACK, only then we ACK."""
+    """No SDP in INVITE: the callee offers in 200, the caller answers in its ACK, then we ACK."""
     talk = Talk(ring(), offer=b"").answered()
     assert talk.all(ev.Launch)[0].sdp == b""
     assert not talk.all(ev.AckBranch)

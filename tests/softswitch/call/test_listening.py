@@ -38,3 +38,21 @@ def test_contact_names_a_listener_on_the_same_host(
     listening = Listening(cast(SipService, None), listeners)
     flow = Flow(transport, local, PEER, 1)
     assert listening.contact_address(flow) == Address(local.host, expected_port)
+
+
+class Everywhere:
+    """A SIP service that can reach everybody."""
+
+    @staticmethod
+    def local_flow_to(remote: Address, transport: str) -> Flow:
+        """From the first listener."""
+        return Flow(transport, LISTENERS[0].address, remote)
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("192.0.2.9", True), ("::1", True), ("carrier.example", False)]
+)
+def test_a_name_that_did_not_resolve_is_not_called(host: str, reached: bool) -> None:
+    """Asking for its address here would block every call."""
+    listening = Listening(cast(SipService, Everywhere), LISTENERS)
+    assert (listening.flow_to(Address(host, 5060), "udp") is not None) is reached
