@@ -136,8 +136,11 @@ def test_route_prints_trace_and_steps(applied: Path) -> None:
 def test_route_takes_logins_trunks_and_numbers(applied: Path) -> None:
     """FROM says who calls."""
     assert as_json(applied, "route", "883140000000101", "102")["steps"][0]["step"] == "ring"
-    trace = as_json(applied, "route", "carrier", "+37070044960")["trace"]
-    assert trace == as_json(applied, "route", "+37120000001", "+37070044960")["trace"] or trace
+    from_trunk = as_json(applied, "route", "carrier", "+37070044960")["trace"]
+    from_number = as_json(applied, "route", "+37120000001", "+37070044960")["trace"]
+    assert from_trunk[0] == "call from trunk carrier, caller withheld, to +37070044960"
+    assert from_number[0] == "call from trunk carrier, caller +37120000001, to +37070044960"
+    assert from_trunk[1:] == from_number[1:]
     refused = run(applied, "route", "nobody", "102")
     assert refused.exit_code == 1
     assert refused.stderr == "nobody is not a SIP login, a trunk or a number; give --account\n"
