@@ -506,6 +506,11 @@ class Call:
             if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
                 self._end("callee" if other == "b" else "caller", "answered", event.reason, now_s)
             return
+        try:
+            negotiation.read_party(event.sdp)
+        except RemoteError as error:
+            self._reoffer_unusable(reoffer, error)
+            return
         reoffer.answered, reoffer.answer = True, event.sdp
         if reoffer.sdp:
             self._do(ev.AckReoffer(other))
@@ -514,10 +519,26 @@ class Call:
             ev.AnswerReoffer(reoffer.side, 200, self._shown(event.sdp, self._leg(reoffer.side)))
         )
 
+    def _reoffer_unusable(self, reoffer: Reoffer, error: RemoteError) -> None:
+        """A 2xx with nothing that could be passed on: the call stays as it was."""
+        self._reoffer = None
+        status = failover.answer_status(error.status_hint)
+        self._do(
+            ev.AckReoffer(_other(reoffer.side)),
+            ev.AnswerReoffer(reoffer.side, status, b"", str(error)),
+        )
+
     def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
-        reoffer, self._reoffer = self._reoffer, None
+        reoffer = self._reoffer
         if reoffer is None or reoffer.sdp:
+            self._reoffer = None
             return
+        try:
+            negotiation.read_party(event.sdp)
+        except RemoteError as error:  # the other side waits for an answer that there is not
+            self._end("switch", "answered", str(error), now_s)
+            return
+        self._reoffer = None
         other = _other(reoffer.side)
         self._do(ev.AckReoffer(other, self._shown(event.sdp, self._leg(other))))
         self._agree(reoffer.side, event.sdp, reoffer.answer)

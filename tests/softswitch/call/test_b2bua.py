@@ -450,6 +450,31 @@ def test_a_re_invite_without_offer_is_answered_by_its_ack() -> None:
     assert b"m=audio 20002 " in talk.last(ev.AckReoffer).sdp
 
 
+@pytest.mark.parametrize("answer", [b"", b"junk"])
+@pytest.mark.parametrize("offer", [b"", OFFER])
+def test_a_re_invite_whose_answer_cannot_be_used_changes_nothing(
+    offer: bytes, answer: bytes
+) -> None:
+    """The 2xx is acknowledged, who asked is refused, and the next change may come."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Reoffered("a", offer))
+    assert talk.feed(ev.ReofferAnswered(200, answer, "OK"))[0] == ev.AckReoffer("b")
+    assert talk.last(ev.AnswerReoffer).status == 502
+    talk.feed(ev.Reoffered("b", OFFER))
+    assert talk.last(ev.SendReoffer).side == "a"
+
+
+def test_a_re_invite_without_offer_whose_ack_has_no_answer_ends_the_call() -> None:
+    """The other side offered and gets nothing back."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Reoffered("a", b""))
+    talk.feed(ev.ReofferAnswered(200, sdp(5002), "OK"))
+    ending = talk.feed(ev.ReofferAcked(b"junk"))
+    assert ending[0] == ev.AckReoffer("b")
+    assert talk.all(ev.ByeCaller)
+    assert talk.all(ev.ByeBranch)
+
+
 def test_bye_before_the_ack_of_a_re_invite_without_offer_acknowledges_it() -> None:
     """The other side's 2xx is not left without ACK."""
     talk = Talk(ring()).answered()
