@@ -37,8 +37,6 @@ state_dir = "{var}"
 [sip]
 udp = ["{host}:5060"]
 tcp = ["{host}:5060"]
-# Without SHA-256, because some phones (baresip 1.0 is one) give up when any challenge asks for it.
-digest = ["MD5"]
 
 [web]
 listen = ["127.0.0.1:8080"]

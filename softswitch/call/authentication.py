@@ -27,6 +27,9 @@ from softswitch.routing.model import Login
 
 # Phones answer a registrar's 401 and a proxy's 407; which header they put the answer in is theirs.
 CREDENTIAL_HEADERS = ("authorization", "proxy-authorization")
+# RFC 8760 2.4 has a phone take the first challenge that it can answer. These give up, and never
+# register, when any of the challenges is one that they cannot (seen with Debian 12's baresip 1.0.0).
+MD5_ONLY_AGENTS = ("baresip v0.", "baresip v1.")
 CREDENTIALS_MAX = 8  # header values looked at; a phone sends one, or one per algorithm
 
 
@@ -153,9 +156,17 @@ class Authenticator:
         nonce = self._nonces.issue(now_s, salt.encode("ascii"))
         status, name = _CHALLENGES.get(request.method, _PROXY_CHALLENGE)
         headers = tuple(
-            (name, challenge(self.realm, nonce, algorithm, stale)) for algorithm in self._algorithms
+            (name, challenge(self.realm, nonce, algorithm, stale))
+            for algorithm in self._algorithms_for(request)
         )
         return Challenged(status, headers, failures)
+
+    def _algorithms_for(self, request: Request) -> tuple[str, ...]:
+        """All of them, but to phones that stumble over SHA-256 only MD5, when it is configured."""
+        agent = request.first("user-agent") or ""
+        if "MD5" in self._algorithms and agent.startswith(MD5_ONLY_AGENTS):
+            return ("MD5",)
+        return self._algorithms
 
 
 # 407 like a proxy (RFC 3261 22.3): some phones answer a 401 to INVITE with their registration's

@@ -73,8 +73,6 @@ class Service:
                 "udp": [self.server],
                 "tcp": [self.server],
                 "domain": DOMAIN,
-                # baresip 1.0 gives up when any challenge asks for SHA-256.
-                "digest": ["MD5"],
             },
             "media": {"workers": 0},
             "limits": {"per_source_requests_s": 0, "calls_per_second": 0},

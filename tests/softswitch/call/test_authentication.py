@@ -82,6 +82,15 @@ def test_right_answer_is_accepted_at_once(request_: Request, choice: int, header
     assert outcome == Authenticated(login())
 
 
+def test_a_phone_that_stumbles_over_sha_256_is_asked_for_md5_only() -> None:
+    """Debian's baresip 1.0 gives up at the second challenge; others get both."""
+    old, new = register(), register()
+    old.set("user-agent", "baresip v1.0.0 (x86_64/linux)")
+    new.set("user-agent", "baresip v3.10.1 (x86_64/linux)")
+    assert ["MD5" in value for _, value in Door().challenged(old).headers] == [True]
+    assert len(Door().challenged(new).headers) == 2
+
+
 def test_one_nonce_serves_many_requests_but_no_replay() -> None:
     """The count must be new; a used one is stale, and the password is not held against anybody."""
     door = Door()
