@@ -10,9 +10,10 @@ import pytest
 
 from tests.live.conftest import Stage
 from tests.live.service import Service, eventually
-from tests.live.world import Document, account, world
+from tests.live.world import Document, account, trunk, world
 
 ACCOUNT = "000000212"
+OUTSIDE = "+37120000001"
 
 
 def refusal(service: Service) -> list[str]:
@@ -61,6 +62,27 @@ def test_a_database_that_cannot_be_reached_is_one_line(stage: Stage) -> None:
     naming = [line for line in lines if "127.0.0.1" in line and "hidden-word" not in line]
     assert len(naming) == 1, lines
     assert not [line for line in lines if "hidden-word" in line]
+
+
+def test_a_second_service_on_the_folder_is_one_line(stage: Stage) -> None:
+    """Whatever its ports are; it must not take the running calls for what a crash has left."""
+    host = stage.network.host()
+    service = stage.service(
+        world(account(), trunks=(trunk("carrier", host),)), media={"timeout_s": 0}
+    )
+    carrier = stage.peer("answer", host)
+    caller = stage.caller(service, ACCOUNT, "101", "phone_call", number=OUTSIDE, talk_ms=8000)
+    eventually(lambda: [row for row in service.show("calls", ACCOUNT) if row["answered_at"]])
+    held = service.reserved(ACCOUNT)
+
+    state_dir = service.folder / "state"
+    url = f"sqlite:///{service.folder}/softswitch.db"
+    second = stage.installed(store={"url": url, "state_dir": str(state_dir)})
+    assert f"another softswitch runs on {state_dir}" in refusal(second)
+    assert service.reserved(ACCOUNT) == held > 0
+    caller.finish()
+    carrier.finish()
+    assert service.cdrs(ACCOUNT)[0]["cause"] == "answered"
 
 
 def errors_of(service: Service, state: Document) -> list[str]:
