@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 # A settlement is some 2 kB and a call's trace is bounded: a longer line is not one of ours.
 LINE_BYTES_MAX = 1_000_000
+# Settlements in memory while database and spool are both on a full disk: 2 kB each.
+UNKEPT_MAX = 10_000
 
 
 class Spool:
@@ -94,6 +97,7 @@ class SettlementWriter:
         self._spool = spool
         self._call_from_thread = call_from_thread
         self._threads = threads("spool", 1)
+        self._unkept: deque[Settlement] = deque()
         self._replaying = False
         self._writing = 0
         self._stopped: Deferred[None] | None = None
@@ -136,9 +140,16 @@ class SettlementWriter:
             )
         try:
             await self._in_thread(lambda: self._spool.append(settlement))
-        except Exception:
-            # Its hold is still in the database: the call is closed at the next start.
-            log.failure("settlement of {call_id} not spooled", call_id=settlement.call_id)
+        except Exception as error:
+            log.error(
+                "settlement of {call_id} only in memory: {error}",
+                call_id=settlement.call_id,
+                error=error,
+            )
+            # Should it be forgotten, its hold is still in the database: the call is closed at the
+            # next start.
+            if len(self._unkept) < UNKEPT_MAX:
+                self._unkept.append(settlement)
         return None
 
     async def _replay(self) -> int:
@@ -155,6 +166,9 @@ class SettlementWriter:
 
     async def _replay_files(self) -> int:
         written = 0
+        while self._unkept:
+            written += await self._replay_one(self._unkept[0])
+            self._unkept.popleft()
         while settlements := await self._in_thread(self._spool.begin_replay):
             for settlement in settlements:
                 written += await self._replay_one(settlement)

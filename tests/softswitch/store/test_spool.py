@@ -199,11 +199,18 @@ def test_a_settlement_that_fails_is_not_lost(writer: SettlementWriter, tmp_path:
     assert b'"lost"' in (tmp_path / "settlements").read_bytes()
 
 
-def test_a_full_disk_does_not_raise(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither database nor spool: the hold stays and is closed at the next start."""
-    writer = make_writer(database, Spool(Path("/nowhere/at/all")))
-    take_away(database, monkeypatch)
-    assert value(writer.write(make_settlement("c1", 30))) is None
+def test_on_a_full_disk_settlements_wait_in_memory(
+    database: Database, writer: SettlementWriter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither database nor spool: they are written once when there is room again."""
+    writer = make_writer(database, Spool(tmp_path / "nowhere"))
+    with monkeypatch.context() as away:
+        take_away(database, away)
+        settle_all(writer)
+        assert value(writer.replay()) == 0
+    assert value(writer.replay()) == 3
+    assert value(writer.replay()) == 0
+    assert_charged_once(database)
 
 
 def test_stopping_waits_for_what_is_still_being_kept(
