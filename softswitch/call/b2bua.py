@@ -36,6 +36,10 @@ from softswitch.routing.plan import DialTrunks, Payment, Plan, Refuse, RingUser,
 
 TRUNK_SILENCE_S = 4.0  # a carrier that has not even said 100 Trying by then is taken as dead
 WARNING_TONE_S = 1.0
+# Ports and credit take milliseconds; a store that is away is waited for some seconds. Beyond, a
+# worker or a disk hangs: the caller is told, and an ended call is settled without statistics.
+PREPARE_MAX_S = 15.0
+RELEASE_MAX_S = 10.0
 SILENCE = "silence"  # fires only if not even 100 Trying came from the latest branch
 ALL_TIMERS = ""  # the name that stands for every timer of the call
 SESSION_VERSION_FIRST = 1
@@ -214,7 +218,9 @@ class Call:
         if payment is not None:
             self._hold(f"{self.id}:{self._step}", payment)
         self._allocate()
-        if not self._waiting:
+        if self._waiting:
+            self._do(ev.SetTimer("step", now_s + PREPARE_MAX_S))
+        else:
             self._launch_step(now_s)
 
     def _hold(self, hold: str, payment: Payment) -> None:
@@ -241,6 +247,10 @@ class Call:
     def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
         self.trace.append(f"no media ports: {event.reason}")
         self._refuse(503, "failed", event.reason, now_s)
+
+    def _not_prepared(self, event: ev.TimerFired, now_s: float) -> None:
+        missing = "media ports" if "media" in self._waiting else "the store"
+        self._refuse(503, "failed", f"{missing} did not answer in {PREPARE_MAX_S:g} s", now_s)
 
     def _credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
         self.charges[event.hold].granted(event.micros)
@@ -693,15 +703,17 @@ class Call:
         self._do(ev.SetTimer(ALL_TIMERS, None))
         if self._allocated:
             self.state = State.ENDING
-            self._do(ev.ReleaseMedia())
+            self._do(ev.ReleaseMedia(), ev.SetTimer("release", now_s + RELEASE_MAX_S))
         else:
             self._settle()
 
     def _media_closed(self, event: ev.MediaClosed, now_s: float) -> None:
         self.statistics = event.legs
+        self._do(ev.SetTimer("release", None))
         self._settle()
 
-    def _settle_without_media(self, event: ev.MediaGone, now_s: float) -> None:
+    def _settle_without_media(self, event: ev.MediaGone | ev.TimerFired, now_s: float) -> None:
+        self._do(ev.SetTimer("release", None))
         self._settle()
 
     def _settle(self) -> None:
@@ -776,6 +788,8 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_E, ev.ReofferAnswered): Call._late_reoffer_answer,
     (_X, ev.ReofferAnswered): Call._late_reoffer_answer,
     # time and the end
+    (_P, ev.TimerFired): Call._not_prepared,
+    (_E, ev.TimerFired): Call._settle_without_media,
     (_D, ev.TimerFired): Call._dialling_timer,
     (_T, ev.TimerFired): Call._timer_fired,
     (_P, ev.Shutdown): Call._shut_down,

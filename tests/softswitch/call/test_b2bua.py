@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rtp.messages import Bridge, LegPorts, LegStatistics, PlayTone, SetRemote
 from softswitch.call import events as ev
-from softswitch.call.b2bua import TABLE, BranchState, State
+from softswitch.call.b2bua import PREPARE_MAX_S, RELEASE_MAX_S, TABLE, BranchState, State
 from softswitch.routing.plan import Payment, Refuse
 from tests.softswitch.call.conversation import (
     ACCOUNT,
@@ -523,6 +523,27 @@ def test_a_dead_media_worker_ends_the_call_without_waiting_for_it() -> None:
     assert talk.call.state is State.ENDED
     assert talk.all(ev.Settle)
     assert talk.call.cause == "failed"
+
+
+def test_a_call_whose_ports_never_come_is_refused() -> None:
+    """A worker that hangs is not dead, so nobody else tells; the caller must not wait for ever."""
+    talk = Talk(ring())
+    talk.feed(ev.Invited())
+    due_s = talk.timer("step")
+    assert due_s == talk.now_s + PREPARE_MAX_S
+    talk.feed(ev.TimerFired("step"), PREPARE_MAX_S)
+    assert talk.last(ev.AnswerCaller).status == 503
+
+
+def test_a_call_whose_ports_never_close_is_settled_without_them() -> None:
+    """The money does not wait for statistics."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.HungUp("a"))
+    assert not talk.all(ev.Settle)
+    assert talk.timer("release") == talk.now_s + RELEASE_MAX_S
+    talk.feed(ev.TimerFired("release"), RELEASE_MAX_S)
+    assert len(talk.all(ev.Settle)) == 1
+    assert talk.feed(ev.MediaClosed(())) == []
 
 
 def test_the_longest_call_allowed_ends() -> None:
