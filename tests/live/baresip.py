@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -145,8 +146,10 @@ class Phone:
         self.address = f"127.0.0.1:{port}"
         self._control_port = port + 2  # port + 1 is taken by SIP over TLS
         self.log = folder / "phone.log"
-        self._recordings = folder / "recordings"
-        self._recordings.mkdir(parents=True)
+        # Not below pytest's folder: baresip writes no recording whose path has over 127 characters.
+        self._kept = tempfile.TemporaryDirectory(prefix="phone-")
+        self._recordings = Path(self._kept.name)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "config").write_text(
             CONFIG.format(
                 port=port,
