@@ -7,10 +7,12 @@ ctrl_tcp module: netstrings of JSON, commands one way, answers and events the ot
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,8 +149,8 @@ class Phone:
         self._control_port = port + 2  # port + 1 is taken by SIP over TLS
         self.log = folder / "phone.log"
         # Not below pytest's folder: baresip writes no recording whose path has over 127 characters.
-        self._kept = tempfile.TemporaryDirectory(prefix="phone-")
-        self._recordings = Path(self._kept.name)
+        self._recordings = Path(tempfile.mkdtemp(prefix="phone-"))
+        weakref.finalize(self, shutil.rmtree, self._recordings, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config").write_text(
             CONFIG.format(
