@@ -13,12 +13,20 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     lines = list(document["trace"])
     for number, step in enumerate(document["steps"], 1):
         details = ", ".join(
-            f"{key} {value}"
+            _words(key, value)
             for key, value in step.items()
             if key != "step" and value not in (None, "", [], False)
         )
         lines.append(f"{number}. {step['step']}: {details}")
     return lines
+
+
+def _words(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{key} ({', '.join(f'{name} {inner}' for name, inner in value.items())})"
+    if isinstance(value, list):
+        return f"{key} {', '.join(map(str, value))}"
+    return key if value is True else f"{key} {value}"
 
 
 def parse_time(text: str) -> datetime:

@@ -56,7 +56,8 @@ class Change:
 
     def __str__(self) -> str:
         """One line: ``~ user 101 of 000000212: email a@x -> b@x``."""
-        head = f"{_SIGNS[self.action]} {self.kind} {self.name}".rstrip()
+        name = '""' if self.kind == "route" and not self.name else self.name  # of every number
+        head = f"{_SIGNS[self.action]} {self.kind} {name}".rstrip()
         head += f" of {self.owner}" if self.owner else ""
         if self.action != "changed":
             return head
@@ -167,4 +168,15 @@ def _document(item: Item | None, kind: str) -> dict[str, Any] | None:
 
 def _short(side: dict[str, Any] | None, key: str) -> str:
     value = (side or {}).get(key)
-    return "none" if value in (None, "", [], {}) else str(value)
+    return "none" if value in (None, "", [], {}) else _words(value)
+
+
+def _words(value: Any) -> str:
+    """A value as a person would write it: ``carrier, second``, ``(user 101)``."""
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_words(child)}" for key, child in value.items()) + ")"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -92,8 +92,8 @@ users:
     )
     assert changed.lines() == [
         "~ account 000000212: company My company -> Our company, limits "
-        "{'channels': 0, 'daily_spend': '0.00', 'fraud': True} -> "
-        "{'channels': 7, 'daily_spend': '0.00', 'fraud': True}",
+        "(channels 0, daily_spend 0.00, fraud yes) -> "
+        "(channels 7, daily_spend 0.00, fraud yes)",
         "~ administrator 100 of 000000212: position none -> Director",
         "~ user 101 of 000000212: position none -> Sales",
     ]
