@@ -71,8 +71,9 @@ RELOAD_INTERVAL_S = 60.0  # another process may have written the store
 JOBS_INTERVAL_S = 600.0
 REPLAY_INTERVAL_S = 5.0  # settlements that were spooled while the store was away
 DEMO_LOGINS_MAX = 6
-# Young objects die with their message; the old ones (the snapshot) are frozen after start.
-GC_THRESHOLDS = (50_000, 20, 100)
+# Most young objects die with their message, by counting; the old ones (the snapshot) are frozen
+# after start. Small young collections keep each pause at some milliseconds.
+GC_THRESHOLDS = (20_000, 200, 100)
 
 
 class StartError(Exception):

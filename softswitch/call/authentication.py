@@ -28,7 +28,7 @@ from softswitch.routing.model import Login
 # Phones answer a registrar's 401 and a proxy's 407; which header they put the answer in is theirs.
 CREDENTIAL_HEADERS = ("authorization", "proxy-authorization")
 # RFC 8760 2.4 has a phone take the first challenge that it can answer. These give up, and never
-# register, when any of the challenges is one that they cannot (seen with Debian 12's baresip 1.0.0).
+# register when any of the challenges is one that they cannot answer (so does baresip 1.0.0).
 MD5_ONLY_AGENTS = ("baresip v0.", "baresip v1.")
 CREDENTIALS_MAX = 8  # header values looked at; a phone sends one, or one per algorithm
 
