@@ -18,6 +18,7 @@ from babel.numbers import format_currency
 LOCALE = "en_GB"
 MONEY_DECIMALS = 2
 CALL_DECIMALS = 4  # billing rule 1
+MINUS = "\u2212"  # the locale's is a hyphen, which is narrow and low beside figures
 
 # libphonenumber writes all Czech numbers in threes; Prague's area code is the one digit 2 (S21).
 AREA_CODE_DIGITS = {("420", "2"): 1}
@@ -38,7 +39,7 @@ def price(micros: int, currency: str) -> str:
 def _money(micros: int, currency: str, decimals: int) -> str:
     # The space does not break: an amount never stands in two lines.
     digits = f"#,##0.{'0' * decimals}"
-    pattern = f"¤\u00a0{digits};-¤\u00a0{digits}"
+    pattern = f"¤\u00a0{digits};{MINUS}¤\u00a0{digits}"
     return format_currency(
         Decimal(micros).scaleb(-6), currency, pattern, locale=LOCALE, currency_digits=False
     )

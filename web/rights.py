@@ -29,6 +29,11 @@ ROLES: dict[str, frozenset[Right]] = {
 }
 
 
+def own_only(role: str, extension: str) -> str:
+    """The one user whose calls may be seen, "" when those of the whole account may."""
+    return "" if has_right(role, Right.CALLS_READ) else extension
+
+
 def has_right(role: str, right: Right) -> bool:
     """Whether a role includes a right; an unknown role includes none."""
     return right in ROLES.get(role, frozenset())

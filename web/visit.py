@@ -20,7 +20,7 @@ from web.queries.sessions import SignedIn
 from web.render import Renderer
 from web.request import PortalRequest
 from web.responses import HttpError, Response
-from web.rights import Right, has_right
+from web.rights import Right, has_right, own_only
 from web.sessions import Sessions
 from web.static_files import StaticFiles
 from web.streams import LiveStreams
@@ -76,6 +76,11 @@ class Visit:
     def may(self, right: Right) -> bool:
         """Whether who asks has a right."""
         return self.session is not None and has_right(self.session.role, right)
+
+    @property
+    def own_only(self) -> str:
+        """The one user whose calls may be seen, "" when those of the whole account may."""
+        return own_only(self.signed_in.role, self.signed_in.extension)
 
     @cached_property
     def path(self) -> str:

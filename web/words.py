@@ -68,11 +68,11 @@ PERSON_STATES = {
 # Billing rule 54.
 ACCOUNT_STATUS = {
     "active": Word(N_("Active"), "good"),
-    "low": Word(N_("Balance low"), "warn", N_("Top up, or paid calls will soon be refused.")),
+    "low": Word(N_("Balance low"), "warn", N_("Paid calls will be refused when it is used up.")),
     "not_activated": Word(
         N_("Not activated"),
         "warn",
-        N_("Complete your profile and top up to activate the account."),
+        N_("Paid calls are refused until the provider has activated the account."),
     ),
     "blocked_money": Word(
         N_("Blocked: no money"), "bad", N_("The balance does not cover the account's services.")

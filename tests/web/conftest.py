@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,19 @@ from tests.web.world import World, make_world
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> Iterator[World]:
     """A portal with two accounts behind it."""
-    return make_world(tmp_path)
+    world = make_world(tmp_path)
+    yield world
+    world.database.stop()
+
+
+@pytest.fixture
+def stored_world(database_url: str, tmp_path: Path) -> Iterator[World]:
+    """The same on SQLite and on PostgreSQL: ``world`` of the files whose tests are of queries."""
+    world = make_world(tmp_path, url=database_url)
+    yield world
+    world.database.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Serves the portal of the tests' world on a real port: ``serve.py FOLDER [--demo]``.
 
 For the browser tests, and for looking at the screens. Prints the port when it listens. A line on
-standard input ("call" or "hang up") changes what is going on; its end ends the process.
+standard input ("call", "hang up" or "charge") changes what is going on; its end ends the process.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from twisted.internet import reactor as installed
 from twisted.internet.stdio import StandardIO
@@ -20,6 +21,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from twisted.protocols.basic import LineReceiver
 
 from softswitch.clock import utc_us
+from softswitch.store.base import billing_tables
 from tests.web.world import NOW_US, OURS, FakeCall, FakePhone, World, add_call, make_world
 
 reactor: Any = installed
@@ -36,8 +38,10 @@ class Orders(LineReceiver):
         self.world = world
 
     def lineReceived(self, line: bytes) -> None:
-        """``call``: a call comes up; ``hang up``: it ends."""
+        """``call``: a call comes up; ``hang up``: it ends; ``charge``: it has been paid."""
         now_us = self.world.now()
+        if line == b"charge":
+            self.world.store(_charge)
         call = FakeCall("live-1", started_us=now_us, answered_us=now_us)
         self.world.live.up[OURS] = [call] if line == b"call" else []
         self.world.live.tell(OURS)
@@ -65,6 +69,17 @@ def main() -> None:
     sys.stdout.write(f"{port.getHost().port}\n")
     sys.stdout.flush()
     reactor.run()
+
+
+def _charge(session: Session) -> None:
+    """The newest call: a minute to Latvia."""
+    add_call(session, OURS, "charged", ago_s=-10, direction="out", called="+37120000009",
+             called_extension="", price_micros=60_000, tariff="standard")  # fmt: skip
+    session.execute(
+        update(billing_tables.balance)
+        .where(billing_tables.balance.c.account == OURS)
+        .values(balance_micros=16_210_000)
+    )
 
 
 def _more_calls(session: Session) -> None:

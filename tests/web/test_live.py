@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.testing import StringTransport
 
 from tests.web.client import Browser
-from tests.web.world import OTHERS, OURS, FakeCall, FakePhone
+from tests.web.world import OTHERS, OURS, FakeCall, FakePhone, add_call
 from web import streams
 from web.streams import GATHER_S, HEARTBEAT_S, STREAMS_PER_SESSION_MAX
 
@@ -55,7 +55,7 @@ def test_a_change_is_told_at_once(admin: Browser) -> None:
     assert "data: <hx-partial" in told
     assert 'hx-target="#live-calls"' in told
     assert "call-c7-internal" in told
-    assert 'hx-target="#top-balance"' in told
+    assert 'hx-target=".st-live-balance"' in told
 
 
 def test_other_pages_are_told_only_what_they_show(admin: Browser) -> None:
@@ -65,6 +65,29 @@ def test_other_pages_are_told_only_what_they_show(admin: Browser) -> None:
     told = stream.value().decode()
     assert "#live-pill" in told
     assert "#live-calls" not in told
+
+
+def test_the_desktop_is_told_of_the_newest_call(admin: Browser) -> None:
+    """Its list and its meter, as soon as the call is written."""
+    stream = listen(admin, "desktop")
+    admin.world.store(lambda session: add_call(session, OURS, "just-now", ago_s=1))
+    admin.world.live.tell(OURS)
+    admin.world.clock.advance(GATHER_S)
+    told = stream.value().decode()
+    assert "/reports/calls/just-now" in told
+    assert 'hx-target="#usage"' in told
+
+
+def test_a_plain_users_desktop_is_told_of_the_own_calls(user: Browser) -> None:
+    """Anna, 101, learns nothing of a call between others."""
+    stream = listen(user, "desktop")
+    admin_calls = {"caller_extension": "100", "called_extension": "102"}
+    user.world.store(lambda session: add_call(session, OURS, "others", ago_s=1, **admin_calls))
+    user.world.live.tell(OURS)
+    user.world.clock.advance(GATHER_S)
+    told = stream.value().decode()
+    assert "/reports/calls/ours-out" in told
+    assert "/reports/calls/others" not in told
 
 
 def test_a_burst_is_one_message(admin: Browser) -> None:

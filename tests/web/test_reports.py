@@ -8,11 +8,17 @@ from datetime import date
 import pytest
 
 from tests.web.client import Browser
-from tests.web.world import NOW_US, OURS, add_call
+from tests.web.world import NOW_US, OURS, World, add_call
 from web.queries.calls import PAGE_ROWS
 from web.report_filter import read_filter, read_period
 
 CALLS = "/reports/calls"
+
+
+@pytest.fixture
+def world(stored_world: World) -> World:
+    """On each kind of database."""
+    return stored_world
 
 
 def ids(page: str) -> list[str]:
@@ -156,7 +162,7 @@ def test_services_add_up(admin: Browser) -> None:
 def test_payments_are_listed_and_filtered(admin: Browser) -> None:
     """S41: this month first, any period on request."""
     text = admin.get("/payments").text.replace("\xa0", " ")
-    assert "-€ 0.12" in text
+    assert "−€ 0.12" in text
     assert "€ 50.00" not in text
     assert "€ 50.00" in admin.get("/payments?from=2016-01-01&to=").text.replace("\xa0", " ")
     assert admin.get("/payments?before=99999999999999999999999").status == 200

@@ -15,6 +15,12 @@ from web.views.signin import safe_next
 WRONG = "E-mail or password is not right."
 
 
+@pytest.fixture
+def world(stored_world: World) -> World:
+    """On each kind of database."""
+    return stored_world
+
+
 def test_right_password_opens_the_desktop(visitor: Browser) -> None:
     """Sign in, and the first page is there."""
     answer = visitor.sign_in()

@@ -63,4 +63,11 @@ def test_used_classes_exist() -> None:
     assert not {each for each in used - known if each not in script}
 
 
-HOOKS = {"st-form", "st-live-balance", "st-logout-text", "st-field-wide", "st-direction-internal"}
+HOOKS = {
+    "st-form",
+    "st-live-balance",
+    "st-live-status",
+    "st-logout-text",
+    "st-field-wide",
+    "st-direction-internal",
+}

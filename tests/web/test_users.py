@@ -24,6 +24,12 @@ NEW = {
 FORM, LIST, ANNA = "/settings/users/new", "/settings/users", "/settings/users/usr_ours101"
 
 
+@pytest.fixture
+def world(stored_world: World) -> World:
+    """On each kind of database."""
+    return stored_world
+
+
 def create(admin: Browser, **changes: str) -> object:
     return admin.submit(FORM, FORM, {**NEW, **changes})
 

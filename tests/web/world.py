@@ -113,18 +113,21 @@ class World:
 def make_world(
     folder: Path,
     *,
+    url: str = "",
     public_url: str = "http://portal.test",
     demo: bool = False,
     reactor: Any = None,
     now: Callable[[], int] | None = None,
 ) -> World:
-    """Two accounts with the same extensions; ours has calls, groups and a call flow too."""
+    """Two accounts with the same extensions; ours has calls, groups and a call flow too. ``url`` of
+    an empty store with all tables; without one, it is made in ``folder``."""
     database = Database(
-        f"sqlite:///{folder / 'portal.db'}",
+        url or f"sqlite:///{folder / 'portal.db'}",
         call_from_thread=lambda fn, *args: fn(*args),
         threads=InlineThreads,
     )
-    Base.metadata.create_all(database.engine)
+    if not url:
+        Base.metadata.create_all(database.engine)
     database.connect()
     vault = Vault(b"k" * 32)
     with database.sync_transaction() as session:

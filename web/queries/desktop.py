@@ -18,13 +18,22 @@ LATEST_CALLS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest calls. ``number``: one to call for a test, "" when the account has none."""
+
+    calls: tuple[CallRow, ...]
+    time_zone: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class Desktop:
     """The desktop's figures. ``next_payment`` is the 1st of the next month (S54)."""
 
     fees: Fees
     next_payment: date
     last_month_micros: int
-    latest: tuple[CallRow, ...]
+    latest: Latest
     numbers: tuple[NumberRow, ...]
 
 
@@ -44,6 +53,14 @@ def load(session: Session, account_id: str, own_extension: str, now_us: int) -> 
             formats.day_start_us(last_month, account.time_zone),
             formats.day_start_us(this_month, account.time_zone),
         ),
-        latest=tuple(calls.latest(session, account_id, own_extension, LATEST_CALLS)),
+        latest=latest(session, account_id, own_extension),
         numbers=tuple(owned),
     )
+
+
+def latest(session: Session, account_id: str, own_extension: str) -> Latest:
+    """The part that changes while the page is open."""
+    account = session.get_one(Account, account_id)
+    found = tuple(calls.latest(session, account_id, own_extension, LATEST_CALLS))
+    numbered = () if found else numbers.choices(session, account_id)
+    return Latest(found, account.time_zone, next(iter(numbered), ""))

@@ -62,9 +62,7 @@ def load(session: Session, account_id: str, user_id: str) -> Shell:
         role=user.role,
         account=account.id,
         company=account.company,
-        status=account_status(
-            activated=account.activated, blocked=account.blocked, funds_micros=balance + credit
-        ),
+        status=_status(account, balance + credit),
         balance_micros=balance,
         currency=account.currency,
         time_zone=account.time_zone,
@@ -83,10 +81,28 @@ def funds(session: Session, account_id: str) -> tuple[int, int]:
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
-def balance(session: Session, account_id: str) -> tuple[int, str]:
-    """Balance in micros, and the currency: for the live figure in the top menu."""
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """The figures of the frame that change while a page is open. ``status`` as in ``Shell``."""
+
+    balance_micros: int
+    currency: str
+    status: str
+
+
+def live_funds(session: Session, account_id: str) -> Funds:
+    """Balance and status as they are now. Raises ``AccountGone``."""
     account = session.get(Account, account_id)
-    return funds(session, account_id)[0], account.currency if account else ""
+    if account is None:
+        raise AccountGone(account_id)
+    balance, credit = funds(session, account_id)
+    return Funds(balance, account.currency, _status(account, balance + credit))
+
+
+def _status(account: Account, funds_micros: int) -> str:
+    return account_status(
+        activated=account.activated, blocked=account.blocked, funds_micros=funds_micros
+    )
 
 
 def _shown_number(user: User, account: Account) -> str:

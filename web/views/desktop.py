@@ -17,7 +17,7 @@ routes = Routes()
 @routes.get("/", policy=Right.SIGNED_IN)
 async def desktop(visit: Visit) -> Response:
     """Money, latest calls, who is busy, the numbers."""
-    own = "" if visit.may(Right.CALLS_READ) else visit.signed_in.extension
+    own = visit.own_only
     everybody = people(visit.deps.live, visit.deps.snapshots, visit.account)
     return await visit.page(
         "desktop.html",

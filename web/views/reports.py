@@ -23,7 +23,7 @@ routes = Routes()
 @routes.get("/reports/calls", policy=Right.SIGNED_IN)
 async def listing(visit: Visit) -> Response:
     """The calls that the filter in the address lets through, newest first."""
-    own = "" if visit.may(Right.CALLS_READ) else visit.signed_in.extension
+    own = visit.own_only
     after = visit.query.get("after", "")
     read = partial(
         _list, account_id=visit.account, query=visit.query, own=own, now_us=visit.deps.utc_us()
@@ -40,7 +40,7 @@ async def listing(visit: Visit) -> Response:
 @routes.get("/reports/calls/<call_id>", policy=Right.SIGNED_IN)
 async def call(visit: Visit, call_id: str) -> Response:
     """One call: who, when, which phones, what it cost, and why it went where it went."""
-    own = "" if visit.may(Right.CALLS_READ) else visit.signed_in.extension
+    own = visit.own_only
     details = await visit.read(calls.details, visit.account, call_id, own)
     if details is None:
         raise not_found()
