@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.live import audio, baresip, sipp
+from tests.live import audio, baresip, browser, sipp
 from tests.live.ports import Network, claimed_block, claimed_network
 from tests.live.service import DOMAIN, Service
 from tests.live.world import Document, login, password
@@ -31,6 +32,13 @@ def network() -> Iterator[Network]:
     """Loopback addresses of this test alone."""
     with claimed_network() as claimed:
         yield claimed
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests of a file."""
+    with browser.chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
