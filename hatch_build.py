@@ -1,4 +1,4 @@
-"""Build hook: a wheel carries the portal's front-end files, so that an installed one needs no Node."""
+"""Build hook: a wheel carries the portal's front-end files, so an installed one needs no Node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class FrontEndFiles(BuildHookInterface):  # type: ignore[type-arg]
-    """Runs ``tools/vendor.py`` before a wheel is packed; it does nothing when the files are there."""
+    """Runs ``tools/vendor.py`` before a wheel is packed; with the files there it does nothing."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """``version``: "standard" for a wheel, "editable" for a checkout, which brings its own."""
