@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from softswitch.commands import Commands
 from softswitch.secrets import Vault
 from softswitch.snapshot import SnapshotHolder
+from softswitch.state.model import Catalogue, Provider
 from softswitch.store.base import Base, billing_tables
 from softswitch.store.database import Database
 from softswitch.store.models import Account, CallFlow, CatalogueNumber, Group, Setting, User
@@ -161,12 +162,11 @@ def make_world(
 
 def fill(session: Session, vault: Vault) -> None:
     """The rows of both accounts."""
-    session.add(Setting(name="provider", value={"brand": "SmartTel+"}))
+    # Written by the state file's own models: the portal has to read what they write.
+    catalogue = Catalogue(user_monthly_fee="0.78", recording_monthly_fee="7.80")  # type: ignore[arg-type]
+    session.add(Setting(name="provider", value=Provider(brand="SmartTel+").model_dump(mode="json")))
     session.add(
-        Setting(
-            name="catalogue",
-            value={"included_users": 5, "users_max": 100, "user_monthly_fee": 780_000},
-        )
+        Setting(name="catalogue", value=catalogue.model_dump(mode="json", exclude={"numbers"}))
     )
     for account in (OURS, OTHERS):
         _account(session, vault, account)

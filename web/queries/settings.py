@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from softswitch.state.model import Catalogue
 from softswitch.store.models import Setting
 from web.deps import SUPPORT_PHONE
-
-INCLUDED_USERS = 5  # S83, when the catalogue says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +37,9 @@ def brand(session: Session) -> tuple[str, str]:
 
 
 def prices(session: Session) -> Prices:
-    """The catalogue's prices; a stored section has micros. What is missing costs nothing."""
-    catalogue = section(session, "catalogue")
+    """The catalogue's prices, read as the state file's model wrote them. What is missing costs
+    nothing."""
+    catalogue = Catalogue.model_validate(section(session, "catalogue"))
     return Prices(
-        int(catalogue.get("included_users", INCLUDED_USERS)),
-        int(catalogue.get("user_monthly_fee", 0)),
-        int(catalogue.get("recording_monthly_fee", 0)),
+        catalogue.included_users, catalogue.user_monthly_fee, catalogue.recording_monthly_fee
     )
