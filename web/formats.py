@@ -96,6 +96,11 @@ def phone(number: str) -> str:
     return f"+{country} ({national[:area]}) {rest}" if area else f"+{country} {rest}"
 
 
+def unbroken(text: str) -> str:
+    """A number inside a sentence: neither its spaces nor its dashes end a line."""
+    return text.replace(" ", "\u00a0").replace("-", "\u2011")
+
+
 def _grouped(digits: str) -> str:
     """Pairs; an odd count begins with a group of three."""
     head = digits[:3] if len(digits) % 2 and len(digits) > 1 else ""

@@ -51,6 +51,7 @@ FILTERS = {
     "long_date": formats.long_date,
     "duration": formats.duration,
     "phone": formats.phone,
+    "unbroken": formats.unbroken,
 }
 
 
