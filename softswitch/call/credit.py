@@ -79,9 +79,9 @@ class CallCredit:
         """Give back what a step that nobody answered had reserved."""
         self._write(work.void, hold)
 
-    def settle(self, settlement: Settlement) -> None:
-        """Write the end of a call."""
-        self._settlements.write(settlement)
+    def settle(self, settlement: Settlement) -> Deferred[Any]:
+        """Write the end of a call; fires when that is done or kept for later, and never fails."""
+        return self._settlements.write(settlement)
 
     def _ask(self, call_id: CallId, hold: str, fn: Callable[..., Any], *args: Any) -> None:
         def answer(outcome: HoldGranted | CreditRefused) -> None:

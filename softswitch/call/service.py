@@ -368,9 +368,11 @@ class CallService(Service):
 
     def _settle(self, live: LiveCall, action: ev.Settle, now_s: float) -> None:
         machine = live.machine
-        self._credit.settle(
+        written = self._credit.settle(
             settlement(machine, started_us=live.started_us, currencies=live.currencies)
         )
+        # Balance and reports have changed only now: the boards look once more.
+        written.addBoth(lambda _: self._live.changed_all(live.currencies))
         del self._calls[machine.id]
         self._live.ended(machine.id, live.plan)
         for branch in live.branches:

@@ -156,6 +156,11 @@ class LiveCalls:
         for subscriber in tuple(self._subscribers.get(account, ())):
             subscriber()
 
+    def changed_all(self, accounts: Iterable[AccountId]) -> None:
+        """Tell the subscribers of several accounts."""
+        for account in accounts:
+            self.changed(account)
+
     def _tell(self, views: Iterable[CallView]) -> None:
         for view in views:
             self.changed(view.account)
