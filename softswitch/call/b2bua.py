@@ -14,23 +14,17 @@ BYE and timeouts may come in any state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
-from rtp.messages import Bridge, LegSpec, LegStatistics, PlayTone
+from rtp.messages import LegStatistics, PlayTone
 from sip.errors import RemoteError
 from softswitch.call import events as ev
-from softswitch.call import failover, negotiation
-from softswitch.call.charging import (
-    CUT_AHEAD_S,
-    LAST_TRY_AHEAD_S,
-    RENEW_AHEAD_S,
-    STORE_RETRY_S,
-    WARN_AHEAD_S,
-    WARN_MIN_S,
-    Charge,
-)
+from softswitch.call import failover
+from softswitch.call.branches import Branch, Branches, BranchState
+from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
+from softswitch.call.media_session import CALLER_LEG, Caller, MediaSession
+from softswitch.call.reoffer import Reoffer
 from softswitch.ids import CallId
 from softswitch.routing.plan import DialTrunks, Payment, Plan, Refuse, RingUser, Step
 
@@ -42,7 +36,6 @@ PREPARE_MAX_S = 15.0
 RELEASE_MAX_S = 10.0
 SILENCE = "silence"  # fires only if not even 100 Trying came from the latest branch
 ALL_TIMERS = ""  # the name that stands for every timer of the call
-SESSION_VERSION_FIRST = 1
 
 
 class State(Enum):
@@ -53,55 +46,6 @@ class State(Enum):
     TALKING = "talking"
     ENDING = "ending"
     ENDED = "ended"
-
-
-class BranchState(Enum):
-    """Where one branch stands."""
-
-    CALLING = "calling"
-    CANCELLED = "cancelled"
-    ANSWERED = "answered"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class Branch:
-    """One INVITE of ours and what became of it."""
-
-    number: int
-    step: int
-    target: ev.Target
-    started_s: float
-    state: BranchState = BranchState.CALLING
-    status: int = 0
-    rang_s: float | None = None
-    answered_s: float | None = None
-    ended_s: float | None = None
-
-    @property
-    def leg(self) -> str:
-        """The name of its ports in the media plane: branches share those of one local address."""
-        return "b:" + self.target.flow.local.host
-
-
-@dataclass(slots=True)
-class Reoffer:
-    """A re-INVITE on its way through: who asked, and whether it carried the offer."""
-
-    side: ev.Side
-    sdp: bytes
-    answered: bool = False
-    answer: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The calling side: the address its SIP came to (media is bound there) and came from, and the
-    address to write into SDP."""
-
-    local_host: str
-    signalling_host: str
-    media_host: str
 
 
 class Directory(Protocol):
@@ -136,14 +80,12 @@ class Call:
         self.id = call_id
         self.plan = plan
         self.offer = offer
-        self.caller = caller
         self.state = State.PREPARING
         self.trace = list(plan.trace)
         self.records = list(plan.records)
-        self.branches: list[Branch] = []
+        self.branches = Branches()
         self.answered: Branch | None = None
-        self.charges: dict[str, Charge] = {}
-        self.voided: list[Charge] = []
+        self.charges = Charges(call_id)
         self.statistics: tuple[LegStatistics, ...] = ()
         self.cause = "failed"
         self.hangup_by = "switch"
@@ -158,15 +100,10 @@ class Call:
         self._step = -1
         self._waiting: set[str] = set()
         self._targets: list[ev.Target] = []
-        self._ports: dict[str, int] = {}
-        self._allocated = False
-        self._parties: dict[ev.Side, negotiation.Party] = {}
-        self._bridged = ""
+        self._media = MediaSession(call_id, caller, directory.media_host)
         self._rang = 0
-        self._version = SESSION_VERSION_FIRST
         self._reoffer: Reoffer | None = None
         self._owes_ack = False  # the callee's offer is answered by the caller's ACK (delayed offer)
-        self._session_id = int(call_id[:8], 16)
 
     # --- the way in -------------------------------------------------------------------------------
 
@@ -187,11 +124,11 @@ class Call:
     def _begin(self, event: ev.Invited, now_s: float) -> None:
         if self.offer:
             try:
-                self._parties["a"] = negotiation.read_party(self.offer)
+                self._media.read("a", self.offer)
             except RemoteError as error:
                 return self._refuse(error.status_hint, "rejected", str(error), now_s)
         if self.plan.incoming is not None:
-            self._hold(f"{self.id}:in", self.plan.incoming)
+            self._hold(INCOMING, self.plan.incoming)
         return self._next_step(480, now_s)
 
     def _next_step(self, status: int, now_s: float) -> None:
@@ -216,32 +153,26 @@ class Call:
         self.records.extend(step.joins)
         payment = step.payment if isinstance(step, DialTrunks) else None
         if payment is not None:
-            self._hold(f"{self.id}:{self._step}", payment)
+            self._hold(str(self._step), payment)
         self._allocate()
         if self._waiting:
             self._do(ev.SetTimer("step", now_s + PREPARE_MAX_S))
         else:
             self._launch_step(now_s)
 
-    def _hold(self, hold: str, payment: Payment) -> None:
-        self.charges[hold] = Charge(hold, payment)
-        self._waiting.add(hold)
-        self._do(ev.HoldCredit(hold, payment))
+    def _hold(self, part: str, payment: Payment) -> None:
+        hold = self.charges.hold(part, payment)
+        self._waiting.add(hold.hold)
+        self._do(hold)
 
     def _allocate(self) -> None:
-        """Ask for the ports that are missing: the caller's, and one for each local address that
-        branches leave from."""
-        missing = [] if self._allocated else [LegSpec("a", self.caller.local_host)]
-        for host in dict.fromkeys(target.flow.local.host for target in self._targets):
-            if "b:" + host not in self._ports:
-                missing.append(LegSpec("b:" + host, host))
-        if missing:
-            self._allocated = True
+        asked = self._media.allocate(target.flow.local.host for target in self._targets)
+        if asked:
             self._waiting.add("media")
-            self._do(ev.AllocateMedia(tuple(missing)))
+            self._do(*asked)
 
     def _media_ready(self, event: ev.MediaReady, now_s: float) -> None:
-        self._ports.update((leg.leg, leg.rtp_port) for leg in event.legs)
+        self._media.opened(event.legs)
         self._prepared("media", now_s)
 
     def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
@@ -267,7 +198,7 @@ class Call:
         self.trace.append(f"credit refused for account {charge.payment.account}: {event.reason}")
         if event.failed:
             return self._refuse(503, "failed", event.reason, now_s)
-        if event.hold.endswith(":in"):
+        if charge.is_incoming:
             return self._refuse(480, "no_credit", event.reason, now_s)
         if self._step + 1 < len(self.plan.steps):
             return self._next_step(402, now_s)
@@ -291,12 +222,8 @@ class Call:
         self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
 
     def _launch(self, target: ev.Target, now_s: float) -> None:
-        branch = Branch(len(self.branches), self._step, target, now_s)
-        self.branches.append(branch)
-        self._do(ev.Launch(branch.number, target, self._shown(self.offer, branch.leg)))
-
-    def _live(self) -> list[Branch]:
-        return [branch for branch in self.branches if branch.state is BranchState.CALLING]
+        branch = self.branches.start(self._step, target, now_s)
+        self._do(ev.Launch(branch.number, target, self._media.shown(self.offer, branch.leg)))
 
     def _branch_rang(self, event: ev.BranchRang, now_s: float) -> None:
         branch = self.branches[event.branch]
@@ -306,55 +233,30 @@ class Call:
             branch.rang_s = now_s
             self._do(ev.SetTimer(SILENCE, None))
         # Several phones ring: whose early media would it be? The caller hears its own ringing.
-        if event.sdp and self.offer and len(self._live()) == 1 and self._hear(branch, event.sdp):
-            self._do(ev.AnswerCaller(event.status, self._shown(event.sdp, "a")))
+        if (
+            event.sdp
+            and self.offer
+            and len(self.branches.live()) == 1
+            and self._hear(branch, event)
+        ):
+            self._do(ev.AnswerCaller(event.status, self._media.shown(event.sdp, CALLER_LEG)))
         elif event.status != self._rang:
             self._do(ev.AnswerCaller(180 if event.sdp else event.status))
         self._rang = event.status
 
-    def _hear(self, branch: Branch, sdp: bytes) -> bool:
+    def _hear(self, branch: Branch, event: ev.BranchRang) -> bool:
         """Early media: connect the branch's ports. An SDP that we cannot read is not worth ending
         the call for; the answer will tell."""
         try:
-            self._parties["b"] = negotiation.read_party(sdp)
+            self._media.read("b", event.sdp)
         except RemoteError:
             return False
         self._connect(branch)
         return True
 
     def _connect(self, branch: Branch) -> None:
-        self._tell_media("a", "a", self.caller.signalling_host)
-        self._tell_media("b", branch.leg, branch.target.flow.remote.host)
-        if self._bridged != branch.leg:
-            self._bridged = branch.leg
-            self._do(ev.Media(Bridge(self.id, "a", branch.leg)))
-
-    def _tell_media(self, side: ev.Side, leg: str, signalling_host: str) -> None:
-        party = self._parties.get(side)
-        if party is None:
-            return
-        remote = negotiation.set_remote(
-            self.id,
-            leg,
-            party,
-            signalling_host=signalling_host,
-            talking=self.state is State.TALKING,
-            other=self._parties.get(_other(side)),
-        )
-        self._do(ev.Media(remote))
-
-    def _shown(self, sdp: bytes, leg: str) -> bytes:
-        """An SDP as it is shown to the side that the ports of ``leg`` face."""
-        if not sdp:
-            return b""
-        local = self.caller.local_host if leg == "a" else leg[2:]
-        return negotiation.shown_to_peer(
-            sdp,
-            host=self._directory.media_host(local),
-            rtp_port=self._ports[leg],
-            session_id=self._session_id,
-            version=self._version,
-        )
+        host, talking = branch.target.flow.remote.host, self.state is State.TALKING
+        self._do(*self._media.connect(branch.leg, host, talking=talking))
 
     def _branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
         branch = self.branches[event.branch]
@@ -366,8 +268,8 @@ class Call:
         if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
             return self._launch_trunk(now_s)
         if event.status >= 600:
-            self._cancel_live()
-        if not self._live():
+            self._do(*self.branches.cancel())
+        if not self.branches.live():
             return self._step_failed(now_s)
         return None
 
@@ -375,22 +277,11 @@ class Call:
         return isinstance(self.plan.steps[self._step], DialTrunks)
 
     def _step_failed(self, now_s: float) -> None:
-        failed = [branch for branch in self.branches if branch.step == self._step]
-        if self._is_trunk_step():  # the trunk that was tried last tells
-            status = failed[-1].status if failed else 480
-        else:
-            status = failover.phones_status(b.status for b in failed)
+        status = self.branches.failure(self._step, on_trunks=self._is_trunk_step())
         self._do(ev.SetTimer("step", None), ev.SetTimer(SILENCE, None))
         if self._step + 1 < len(self.plan.steps):
-            self._void_step()
+            self._do(*self.charges.void(str(self._step)))
         self._next_step(status, now_s)
-
-    def _void_step(self) -> None:
-        charge = self.charges.pop(f"{self.id}:{self._step}", None)
-        if charge is not None:
-            # Also a part of the settlement: a void that the store did not get is made good there.
-            self.voided.append(charge)
-            self._do(ev.VoidCredit(charge.hold))
 
     def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
         if event.name == SILENCE:
@@ -400,23 +291,18 @@ class Call:
 
     def _step_timed_out(self, now_s: float) -> None:
         self.trace.append(f"{_name(self.plan.steps[self._step])}: no answer in time")
-        self._cancel_live(480)
+        self._do(*self.branches.cancel(480))
         self._step_failed(now_s)
 
     def _trunk_silent(self, now_s: float) -> None:
         """No response at all: cancel (a late 200 is ended at once) and try the next one."""
-        for branch in self._live():
+        for branch in self.branches.live():
             self.trace.append(f"{branch.target.name}: silent for {TRUNK_SILENCE_S:g} s")
-        self._cancel_live(503)
+        self._do(*self.branches.cancel(503))
         if self._targets:
             self._launch_trunk(now_s)
         else:
             self._step_failed(now_s)
-
-    def _cancel_live(self, status: int = 487, *, elsewhere: bool = False) -> None:
-        for branch in self._live():
-            branch.state, branch.status = BranchState.CANCELLED, status
-            self._do(ev.CancelBranch(branch.number, elsewhere))
 
     def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
         self.hangup_by = "caller"
@@ -429,7 +315,7 @@ class Call:
         if branch.state is not BranchState.CALLING:
             return self._late_answer(event, now_s)
         try:
-            self._parties["b"] = negotiation.read_party(event.sdp)
+            self._media.read("b", event.sdp)
         except RemoteError as error:
             self._late_answer(event, now_s)
             status = failover.answer_status(error.status_hint)
@@ -438,13 +324,13 @@ class Call:
         branch.answered_s = self.answered_s = now_s
         self.answered = branch
         self.trace.append(f"{branch.target.name}: answered")
-        self._cancel_live(elsewhere=True)
+        self._do(*self.branches.cancel(elsewhere=True))
         self.state = State.TALKING
         self._connect(branch)
         if self.offer:
             self._do(ev.AckBranch(branch.number))
         self._owes_ack = not self.offer
-        self._do(ev.AnswerCaller(200, self._shown(event.sdp, "a")))
+        self._do(ev.AnswerCaller(200, self._media.shown(event.sdp, CALLER_LEG)))
         return self._start_talking(now_s)
 
     def _start_talking(self, now_s: float) -> None:
@@ -453,19 +339,7 @@ class Call:
             ev.SetTimer(SILENCE, None),
             ev.SetTimer("max", now_s + self._call_max_s),
         )
-        if not self.charges and self._journal_as is not None:
-            self._journal(self._journal_as)
-        if self.charges:
-            self._do(ev.MarkAnswered(tuple(self.charges)))
-        for charge in self.charges.values():
-            charge.answer(now_s)
-            self._schedule(charge, now_s)
-
-    def _journal(self, payment: Payment) -> None:
-        """A free call is written down too once it is answered, so that a crash does not lose it."""
-        hold = f"{self.id}:free"
-        self.charges[hold] = Charge(hold, payment)
-        self._do(ev.HoldCredit(hold, payment))
+        self._do(*self.charges.answer(self._journal_as, now_s))
 
     def _late_answer(self, event: ev.BranchAnswered, now_s: float) -> None:
         self._do(ev.AckBranch(event.branch), ev.ByeBranch(event.branch, "answered too late"))
@@ -476,13 +350,14 @@ class Call:
         if not self._owes_ack or self.answered is None:
             return
         try:
-            self._parties["a"] = negotiation.read_party(event.sdp)
+            self._media.read("a", event.sdp)
         except RemoteError as error:
             self._end("switch", "answered", str(error), now_s)
             return
         self._owes_ack = False
-        self._connect(self.answered)
-        self._do(ev.AckBranch(self.answered.number, self._shown(event.sdp, self.answered.leg)))
+        self._do(*self._media.update())
+        answer = self._media.shown(event.sdp, self.answered.leg)
+        self._do(ev.AckBranch(self.answered.number, answer))
 
     # --- re-INVITE --------------------------------------------------------------------------------
 
@@ -490,126 +365,48 @@ class Call:
         if self._reoffer is not None:
             self._do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
-        if event.sdp:
-            try:
-                negotiation.read_party(event.sdp)
-            except RemoteError as error:
-                self._do(ev.AnswerReoffer(event.side, error.status_hint, b"", str(error)))
-                return
-        self._reoffer = Reoffer(event.side, event.sdp)
-        self._version += 1
-        other = _other(event.side)
-        self._do(ev.SendReoffer(other, self._shown(event.sdp, self._leg(other))))
+        reoffer = Reoffer(event.side, event.sdp, self._media)
+        try:
+            self._do(reoffer.pass_on())
+        except RemoteError as error:
+            self._do(ev.AnswerReoffer(event.side, error.status_hint, b"", str(error)))
+            return
+        self._reoffer = reoffer
 
     def _reoffer_answered(self, event: ev.ReofferAnswered, now_s: float) -> None:
         reoffer = self._reoffer
         if reoffer is None:
             return
-        other = _other(reoffer.side)
-        if not 200 <= event.status < 300:
+        self._do(*reoffer.answered(event))
+        if reoffer.over:
             self._reoffer = None
-            self._do(
-                ev.AnswerReoffer(
-                    reoffer.side, failover.reoffer_status(event.status), b"", event.reason
-                )
-            )
-            if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
-                self._end("callee" if other == "b" else "caller", "answered", event.reason, now_s)
-            return
-        try:
-            negotiation.read_party(event.sdp)
-        except RemoteError as error:
-            self._reoffer_unusable(reoffer, error)
-            return
-        reoffer.answered, reoffer.answer = True, event.sdp
-        if reoffer.sdp:
-            self._do(ev.AckReoffer(other))
-            self._agree(reoffer.side, reoffer.sdp, event.sdp)
-        self._do(
-            ev.AnswerReoffer(reoffer.side, 200, self._shown(event.sdp, self._leg(reoffer.side)))
-        )
-
-    def _reoffer_unusable(self, reoffer: Reoffer, error: RemoteError) -> None:
-        """A 2xx with nothing that could be passed on: the call stays as it was."""
-        self._reoffer = None
-        status = failover.answer_status(error.status_hint)
-        self._do(
-            ev.AckReoffer(_other(reoffer.side)),
-            ev.AnswerReoffer(reoffer.side, status, b"", str(error)),
-        )
+        if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
+            by = "callee" if reoffer.other == "b" else "caller"
+            self._end(by, "answered", event.reason, now_s)
 
     def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
-        reoffer = self._reoffer
-        if reoffer is None or reoffer.sdp:
-            self._reoffer = None
+        if self._reoffer is None:
             return
         try:
-            negotiation.read_party(event.sdp)
-        except RemoteError as error:  # the other side waits for an answer that there is not
+            self._do(*self._reoffer.acked(event.sdp))
+        except RemoteError as error:
             self._end("switch", "answered", str(error), now_s)
             return
         self._reoffer = None
-        other = _other(reoffer.side)
-        self._do(ev.AckReoffer(other, self._shown(event.sdp, self._leg(other))))
-        self._agree(reoffer.side, event.sdp, reoffer.answer)
-
-    def _agree(self, side: ev.Side, mine: bytes, theirs: bytes) -> None:
-        """A new pair of descriptions is in force; one that we cannot read leaves the old."""
-        try:
-            parties = {side: negotiation.read_party(mine)}
-            parties[_other(side)] = negotiation.read_party(theirs)
-        except RemoteError:
-            return
-        self._parties.update(parties)
-        if self.answered is not None:
-            self._connect(self.answered)
-
-    def _leg(self, side: ev.Side) -> str:
-        if side == "a":
-            return "a"
-        assert self.answered is not None
-        return self.answered.leg
 
     # --- money while talking ----------------------------------------------------------------------
-
-    def _schedule(self, charge: Charge, now_s: float) -> None:
-        end_s = charge.paid_until_s()
-        if end_s is None:
-            return
-        ahead = LAST_TRY_AHEAD_S if charge.refused else RENEW_AHEAD_S
-        renew_s: float | None = max(now_s, end_s - ahead)
-        if charge.refused and end_s - now_s <= LAST_TRY_AHEAD_S:
-            renew_s = None
-        self._do(
-            ev.SetTimer(f"renew {charge.hold}", renew_s),
-            ev.SetTimer(f"cut {charge.hold}", end_s - CUT_AHEAD_S),
-        )
 
     def _extended(self, event: ev.CreditHeld, now_s: float) -> None:
         charge = self.charges.get(event.hold)
         if charge is None:
-            return self._do(ev.VoidCredit(event.hold))
-        charge.granted(event.micros)
-        self._do(ev.SetTimer(f"warn {charge.hold}", None))
-        return self._schedule(charge, now_s)
+            self._do(ev.VoidCredit(event.hold))
+        else:
+            self._do(*charge.extended(event.micros, now_s))
 
     def _not_extended(self, event: ev.CreditDenied, now_s: float) -> None:
         charge = self.charges.get(event.hold)
-        if charge is None:
-            return
-        if event.failed:
-            charge.trusted = True
-            self._do(
-                ev.SetTimer(f"renew {charge.hold}", now_s + STORE_RETRY_S),
-                ev.SetTimer(f"cut {charge.hold}", None),
-            )
-            return
-        end_s = charge.paid_until_s()
-        if not charge.refused and end_s is not None and end_s - now_s >= WARN_MIN_S:
-            self._do(ev.SetTimer(f"warn {charge.hold}", max(now_s, end_s - WARN_AHEAD_S)))
-        charge.refused = True
-        charge.blocked = event.reason if event.blocked else ""
-        self._schedule(charge, now_s)
+        if charge is not None:
+            self._do(*charge.not_extended(event, now_s))
 
     def _timer_fired(self, event: ev.TimerFired, now_s: float) -> None:
         name, _, hold = event.name.partition(" ")
@@ -622,7 +419,7 @@ class Call:
         self._do(ev.ExtendCredit(charge.hold, charge.payment))
 
     def _warn(self, charge: Charge, now_s: float) -> None:
-        leg = "a" if not charge.hold.endswith(":in") else self._leg("b")
+        leg = self._media.leg("b" if charge.is_incoming else "a")
         self._do(ev.Media(PlayTone(self.id, leg, "warning", WARNING_TONE_S)))
 
     def _cut(self, charge: Charge, now_s: float) -> None:
@@ -644,7 +441,7 @@ class Call:
         self._end("switch", "answered", f"no media from the {side}", now_s)
 
     def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
-        self._allocated = False
+        self._media.allocated = False
         reason = "the media worker of this call died"
         if self.state is State.TALKING:
             self._end("switch", "failed", reason, now_s)
@@ -665,8 +462,7 @@ class Call:
         self.status, self.cause = status, cause
         if not traced:
             self.trace.append(f"refused with {status}: {reason or cause}")
-        self._cancel_live()
-        self._do(ev.AnswerCaller(status, b"", reason))
+        self._do(*self.branches.cancel(), ev.AnswerCaller(status, b"", reason))
         self._close(now_s)
 
     def _end(
@@ -676,8 +472,7 @@ class Call:
         assert self.answered is not None
         self.hangup_by, self.cause, self.status = by, cause, 200
         self.trace.append(f"ended by the {by}" + (f": {reason}" if reason else ""))
-        for charge in self.charges.values():
-            charge.end(now_s)
+        self.charges.end(now_s)
         self.answered.ended_s = now_s
         self._finish_offers()
         if gone != "a":
@@ -690,18 +485,13 @@ class Call:
         """What was still being agreed on: each 2xx gets its ACK all the same (13.2.2.4)."""
         if self._owes_ack and self.answered is not None:
             self._do(ev.AckBranch(self.answered.number))
-        reoffer = self._reoffer
-        if reoffer is None:
-            return
-        if not reoffer.answered:
-            self._do(ev.AnswerReoffer(reoffer.side, 487, b"", "the call has ended"))
-        elif not reoffer.sdp:
-            self._do(ev.AckReoffer(_other(reoffer.side)))
+        if self._reoffer is not None:
+            self._do(*self._reoffer.abandon())
 
     def _close(self, now_s: float) -> None:
         self.ended_s = now_s
         self._do(ev.SetTimer(ALL_TIMERS, None))
-        if self._allocated:
+        if self._media.allocated:
             self.state = State.ENDING
             self._do(ev.ReleaseMedia(), ev.SetTimer("release", now_s + RELEASE_MAX_S))
         else:
@@ -727,11 +517,7 @@ class Call:
 
     def _late_reoffer_answer(self, event: ev.ReofferAnswered, now_s: float) -> None:
         if self._reoffer is not None and 200 <= event.status < 300:
-            self._do(ev.AckReoffer(_other(self._reoffer.side)))
-
-
-def _other(side: ev.Side) -> ev.Side:
-    return "b" if side == "a" else "a"
+            self._do(ev.AckReoffer(self._reoffer.other))
 
 
 def _name(step: Step) -> str:
@@ -741,9 +527,9 @@ def _name(step: Step) -> str:
 
 
 _CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
-    "renew": Call._renew,
-    "warn": Call._warn,
-    "cut": Call._cut,
+    RENEW: Call._renew,
+    WARN: Call._warn,
+    CUT: Call._cut,
 }
 
 _P, _D, _T, _E, _X = State.PREPARING, State.DIALLING, State.TALKING, State.ENDING, State.ENDED

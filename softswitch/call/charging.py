@@ -1,6 +1,6 @@
-"""The money of a running call: what is reserved, until when that lasts, when to ask for more.
+"""The money of a call: what is reserved, until when that lasts, when to ask for more.
 
-Pure: times are monotonic seconds. Billing rules 15 to 19 and 23.
+Pure: times are monotonic seconds. Billing rules 15 to 19, 22 and 23.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from billing.rating import chargeable_s, paid_until_s
+from softswitch.call import events as ev
+from softswitch.ids import CallId
 from softswitch.routing.plan import Payment
 
 RENEW_AHEAD_S = 35.0  # ask before the warning is due, so that a refusal leaves 30 s for it
@@ -16,6 +18,15 @@ LAST_TRY_AHEAD_S = 3.0  # money that came after the refusal still saves the call
 WARN_MIN_S = 2.0  # less is not worth a tone
 CUT_AHEAD_S = 0.15  # BYE leaves before the next interval starts (rule 19)
 STORE_RETRY_S = 5.0  # the store did not answer: the call goes on and it is asked again
+
+# The timers of a charge, before the id of its hold.
+RENEW = "renew"
+WARN = "warn"
+CUT = "cut"
+
+# The parts of a call that cost money, behind its id in the id of a hold; a step is its number.
+INCOMING = "in"  # the owner of the number that was called pays
+FREE = "free"  # nobody pays
 
 
 @dataclass(slots=True)
@@ -32,20 +43,63 @@ class Charge:
     blocked: str = ""  # why the account may not go on, when that is what refused it
     trusted: bool = False
 
-    def answer(self, now_s: float) -> None:
-        """Charging begins."""
-        self.answered_s = now_s
-
-    def end(self, now_s: float) -> None:
-        """Charging ends; the first call counts."""
-        if self.ended_s is None:
-            self.ended_s = now_s
+    @property
+    def is_incoming(self) -> bool:
+        """Whether the owner of the number that was called pays."""
+        return self.hold.endswith(f":{INCOMING}")
 
     def granted(self, micros: int) -> None:
         """The hold's new total."""
         self.reserved_micros = micros
         self.refused = self.trusted = False
         self.blocked = ""
+
+    def answer(self, now_s: float) -> list[ev.Action]:
+        """Charging begins."""
+        self.answered_s = now_s
+        return self._timers(now_s)
+
+    def extended(self, micros: int, now_s: float) -> list[ev.Action]:
+        """There is money for more."""
+        self.granted(micros)
+        return [ev.SetTimer(f"{WARN} {self.hold}", None), *self._timers(now_s)]
+
+    def not_extended(self, denied: ev.CreditDenied, now_s: float) -> list[ev.Action]:
+        """There is none: warn, try once more, cut. Or the store is away: go on and ask again."""
+        if denied.failed:
+            self.trusted = True
+            return [
+                ev.SetTimer(f"{RENEW} {self.hold}", now_s + STORE_RETRY_S),
+                ev.SetTimer(f"{CUT} {self.hold}", None),
+            ]
+        warning = [] if self.refused else self._warning(now_s)
+        self.refused = True
+        self.blocked = denied.reason if denied.blocked else ""
+        return [*warning, *self._timers(now_s)]
+
+    def _warning(self, now_s: float) -> list[ev.Action]:
+        end_s = self.paid_until_s()
+        if end_s is None or end_s - now_s < WARN_MIN_S:
+            return []
+        return [ev.SetTimer(f"{WARN} {self.hold}", max(now_s, end_s - WARN_AHEAD_S))]
+
+    def _timers(self, now_s: float) -> list[ev.Action]:
+        end_s = self.paid_until_s()
+        if end_s is None:
+            return []
+        ahead_s = LAST_TRY_AHEAD_S if self.refused else RENEW_AHEAD_S
+        renew_s: float | None = max(now_s, end_s - ahead_s)
+        if self.refused and end_s - now_s <= LAST_TRY_AHEAD_S:
+            renew_s = None
+        return [
+            ev.SetTimer(f"{RENEW} {self.hold}", renew_s),
+            ev.SetTimer(f"{CUT} {self.hold}", end_s - CUT_AHEAD_S),
+        ]
+
+    def end(self, now_s: float) -> None:
+        """Charging ends; the first call counts."""
+        if self.ended_s is None:
+            self.ended_s = now_s
 
     def paid_until_s(self) -> float | None:
         """When the reservation is used up; ``None``: never, or not running."""
@@ -59,3 +113,46 @@ class Charge:
         if self.answered_s is None or self.ended_s is None:
             return 0
         return chargeable_s(self.answered_s, self.ended_s)
+
+
+class Charges(dict[str, Charge]):
+    """The paid legs of one call by their holds. ``voided`` were given back: they are a part of the
+    settlement too, which makes good a void that the store did not get."""
+
+    __slots__ = ("_call_id", "voided")
+
+    def __init__(self, call_id: CallId) -> None:
+        super().__init__()
+        self.voided: list[Charge] = []
+        self._call_id = call_id
+
+    def hold(self, part: str, payment: Payment) -> ev.HoldCredit:
+        """One more leg costs money."""
+        hold = f"{self._call_id}:{part}"
+        self[hold] = Charge(hold, payment)
+        return ev.HoldCredit(hold, payment)
+
+    def void(self, part: str) -> list[ev.Action]:
+        """A leg comes to nothing: give back what it had reserved, if it had."""
+        charge = self.pop(f"{self._call_id}:{part}", None)
+        if charge is None:
+            return []
+        self.voided.append(charge)
+        return [ev.VoidCredit(charge.hold)]
+
+    def answer(self, journal: Payment | None, now_s: float) -> list[ev.Action]:
+        """Charging begins. A call that costs nobody anything is written down under ``journal``, so
+        that a crash does not lose it (rule 22)."""
+        actions: list[ev.Action] = []
+        if not self and journal is not None:
+            actions.append(self.hold(FREE, journal))
+        if self:
+            actions.append(ev.MarkAnswered(tuple(self)))
+        for charge in self.values():
+            actions += charge.answer(now_s)
+        return actions
+
+    def end(self, now_s: float) -> None:
+        """Charging ends."""
+        for charge in self.values():
+            charge.end(now_s)

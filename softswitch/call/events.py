@@ -17,6 +17,11 @@ from softswitch.routing.plan import Payment
 Side = Literal["a", "b"]
 
 
+def other_side(side: Side) -> Side:
+    """The one that a side talks to."""
+    return "b" if side == "a" else "a"
+
+
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
     tags, ``name`` what the call page calls it ("user 101", "trunk carrier")."""

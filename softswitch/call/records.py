@@ -10,7 +10,8 @@ from billing.cdr import Charge as SettledCharge
 from billing.credit import HoldRequest
 from billing.rating import chargeable_s, opening_slice
 from rtp.messages import LegStatistics
-from softswitch.call.b2bua import Branch, Call
+from softswitch.call.b2bua import Call
+from softswitch.call.branches import Branch
 from softswitch.ids import AccountId
 from softswitch.routing.plan import Payment
 
@@ -52,7 +53,7 @@ def settlement(call: Call, *, started_us: int, currencies: Currencies) -> Settle
                 duration_s=charge.duration_s(),
                 trusted=charge.trusted,
             )
-            for charge in (*call.charges.values(), *call.voided)
+            for charge in (*call.charges.values(), *call.charges.voided)
         ),
         records=call_records(call, started_us=started_us, currencies=currencies),
     )

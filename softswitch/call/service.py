@@ -25,9 +25,10 @@ from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.admission import Admission, Answered, CurrentState
-from softswitch.call.b2bua import ALL_TIMERS, SILENCE, Call, Caller, State
+from softswitch.call.b2bua import ALL_TIMERS, SILENCE, Call, State
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.legs import BranchLeg, LiveCall, Role
+from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
 from softswitch.call.records import hold_request, settlement
 from softswitch.call.registrar import Registrar
@@ -254,7 +255,7 @@ class CallService(Service):
             self._new_id(),
             plan,
             request.body,
-            self._caller(flow),
+            Caller(local_host=flow.local.host, signalling_host=flow.remote.host),
             self._targets(),
             journal=_journal_payment(plan, currencies),
             now_s=now_s,
@@ -267,13 +268,6 @@ class CallService(Service):
         if decided.trunk is not None:
             self._live.trunk_taken(decided.trunk)
         self._feed(live, ev.Invited(), now_s)
-
-    def _caller(self, flow: Flow) -> Caller:
-        return Caller(
-            local_host=flow.local.host,
-            signalling_host=flow.remote.host,
-            media_host=self._settings.advertised or flow.local.host,
-        )
 
     def _targets(self) -> TargetFinder:
         return TargetFinder(
@@ -343,7 +337,7 @@ class CallService(Service):
     def _extend(self, live: LiveCall, action: ev.ExtendCredit, now_s: float) -> None:
         charge = live.machine.charges[action.hold]
         account = self._snapshots.current.accounts.get(charge.payment.account)
-        why = why_stopped(account, incoming=charge.hold.endswith(":in"))
+        why = why_stopped(account, incoming=charge.is_incoming)
         if why is None:
             self._credit.extend(live.machine.id, charge)
         else:

@@ -9,7 +9,8 @@ from billing.tariff import Rate
 from rtp.messages import LegPorts
 from sip.flow import Address, Flow
 from softswitch.call import events as ev
-from softswitch.call.b2bua import Call, Caller
+from softswitch.call.b2bua import Call
+from softswitch.call.media_session import Caller
 from softswitch.ids import AccountId, CallId, Extension
 from softswitch.routing.free import INTERNAL, free_rate
 from softswitch.routing.plan import DialTrunks, Payment, Plan, Record, RingUser, Step
@@ -110,7 +111,7 @@ class Talk:
             CALL,
             plan,
             offer,
-            Caller("127.0.0.1", "192.0.2.1", "127.0.0.1"),
+            Caller("127.0.0.1", "192.0.2.1"),
             Places(contacts),
             journal=Payment(ACCOUNT, free_rate(INTERNAL, "EUR")),
             now_s=self.now_s,

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rtp.messages import Bridge, LegPorts, LegStatistics, PlayTone, SetRemote
 from softswitch.call import events as ev
-from softswitch.call.b2bua import PREPARE_MAX_S, RELEASE_MAX_S, TABLE, BranchState, State
+from softswitch.call.b2bua import PREPARE_MAX_S, RELEASE_MAX_S, TABLE, State
+from softswitch.call.branches import BranchState
 from softswitch.routing.plan import Payment, Refuse
 from tests.softswitch.call.conversation import (
     ACCOUNT,
@@ -395,7 +396,7 @@ def test_a_hold_of_a_step_that_failed_is_given_back() -> None:
     talk.ports()
     talk.feed(ev.BranchFailed(0, 486, "Busy Here"))
     assert talk.all(ev.VoidCredit) == [ev.VoidCredit(f"{CALL}:0")]
-    assert [charge.hold for charge in talk.call.voided] == [f"{CALL}:0"]
+    assert [charge.hold for charge in talk.call.charges.voided] == [f"{CALL}:0"]
     assert talk.all(ev.Launch)[1].target.name == "user 102/0"
 
 

@@ -1,0 +1,71 @@
+"""The branches of one call: each INVITE that went out, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from softswitch.call import events as ev
+from softswitch.call import failover
+from softswitch.call.media_session import branch_leg
+
+
+class BranchState(Enum):
+    """Where one branch stands."""
+
+    CALLING = "calling"
+    CANCELLED = "cancelled"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Branch:
+    """One INVITE of ours and what became of it."""
+
+    number: int
+    step: int
+    target: ev.Target
+    started_s: float
+    state: BranchState = BranchState.CALLING
+    status: int = 0
+    rang_s: float | None = None
+    answered_s: float | None = None
+    ended_s: float | None = None
+
+    @property
+    def leg(self) -> str:
+        """The name of its ports in the media plane: branches share those of one local address."""
+        return branch_leg(self.target.flow.local.host)
+
+
+class Branches(list[Branch]):
+    """All branches of a call, in the order of their start: a branch's number is its index."""
+
+    __slots__ = ()
+
+    def start(self, step: int, target: ev.Target, now_s: float) -> Branch:
+        """One more, that rings for a step of the plan."""
+        branch = Branch(len(self), step, target, now_s)
+        self.append(branch)
+        return branch
+
+    def live(self) -> list[Branch]:
+        """Those that may still answer."""
+        return [branch for branch in self if branch.state is BranchState.CALLING]
+
+    def cancel(self, status: int = 487, *, elsewhere: bool = False) -> list[ev.Action]:
+        """Take back all that may still answer; ``elsewhere``: another one did."""
+        actions: list[ev.Action] = []
+        for branch in self.live():
+            branch.state, branch.status = BranchState.CANCELLED, status
+            actions.append(ev.CancelBranch(branch.number, elsewhere))
+        return actions
+
+    def failure(self, step: int, *, on_trunks: bool) -> int:
+        """The status of a step whose branches have all failed: of phones the one that tells most,
+        of trunks that of the one tried last."""
+        statuses = [branch.status for branch in self if branch.step == step]
+        if not on_trunks:
+            return failover.phones_status(statuses)
+        return statuses[-1] if statuses else 480
