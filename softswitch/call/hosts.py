@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.logger import Logger
 
 from sip.errors import RemoteError
-from softswitch.call.sip_side import is_address
+from softswitch.call.addresses import is_address
 from softswitch.call.targets import trunk_address
 from softswitch.routing.model import Trunk
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sip.flow import Address, Flow
 from sip.service import SipService
 from sip.transport import Listener, Unreachable
-from softswitch.call.sip_side import is_address
+from softswitch.call.addresses import is_address
 
 
 class Listening:

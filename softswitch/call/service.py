@@ -18,12 +18,13 @@ from twisted.logger import Logger
 from rtp.messages import SEEN_INTERVAL_S, Notice
 from sip import events as sip_events
 from sip.errors import RemoteError
-from sip.flow import Address, Flow
+from sip.flow import Flow
 from sip.message import Request
 from sip.stack import Stack
 from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
+from softswitch.call.addresses import Addresses, Listeners
 from softswitch.call.admission import Admission, Answered, CurrentState
 from softswitch.call.b2bua import ALL_TIMERS, SILENCE, Call, State
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
@@ -51,17 +52,11 @@ CALLS_MAX = 20_000
 DRAIN_POLL_S = 0.1
 
 
-class SipListeners(Protocol):
+class SipListeners(Listeners, Protocol):
     """``sip.service.SipService`` as the calls use it."""
 
     def flush(self) -> None:
         """Send what the stack has to send and arm its timer."""
-
-    def contact_address(self, flow: Flow) -> Address:
-        """The listening address that a peer of this flow can send requests to."""
-
-    def flow_to(self, remote: Address, transport: str) -> Flow | None:
-        """A flow towards an address, ``None`` when no listener has the transport."""
 
 
 class Timer(Protocol):
@@ -134,7 +129,7 @@ class CallService(Service):
         self._ticks: list[Timer] = []
         self._draining = False
         self._sip_side = SipSide(
-            stack, sip, self._feed, token=token, advertised=settings.advertised
+            stack, Addresses(sip, settings.advertised), self._feed, token=token
         )
         self._media_side = MediaSide(media, self._tell, self._media_seen)
         self._credit = CallCredit(database, settlements, self._tell)
@@ -459,9 +454,9 @@ _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {
     ev.AckBranch: lambda self, live, a, now_s: self._sip_side.ack_branch(live, a, now_s),
     ev.ByeBranch: lambda self, live, a, now_s: self._sip_side.bye_branch(live, a, now_s),
     ev.ByeCaller: lambda self, live, a, now_s: self._sip_side.bye_caller(live, a, now_s),
-    ev.SendReoffer: lambda self, live, a, now_s: self._sip_side.send_reoffer(live, a, now_s),
-    ev.AnswerReoffer: lambda self, live, a, now_s: self._sip_side.answer_reoffer(live, a, now_s),
-    ev.AckReoffer: lambda self, live, a, now_s: self._sip_side.ack_reoffer(live, a, now_s),
+    ev.SendReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.send(live, a, now_s),
+    ev.AnswerReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.answer(live, a, now_s),
+    ev.AckReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.ack(live, a, now_s),
     ev.SetTimer: CallService._set_timer,
     ev.Settle: CallService._settle,
 }

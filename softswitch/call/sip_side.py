@@ -7,11 +7,6 @@ what concerns the call.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import ip_address
-from typing import Protocol
-
-from twisted.logger import Logger
 
 from sip.dialog import Dialog
 from sip.errors import RemoteError
@@ -22,66 +17,46 @@ from sip.events import (
     RequestFailed,
     ResponseReceived,
 )
-from sip.flow import Address, Flow
+from sip.flow import Flow
 from sip.machines import State
-from sip.message import Request, Response
+from sip.message import Request
 from sip.stack import Stack
 from sip.transaction import ClientTransaction, ServerTransaction
-from sip.uri import parse_uri
 from softswitch.call import events as ev
+from softswitch.call.addresses import Addresses
 from softswitch.call.legs import (
     ELSEWHERE,
     BranchLeg,
     CallerLeg,
     LiveCall,
-    ReofferLegs,
     Role,
     content,
     invite,
     reason_header,
 )
+from softswitch.call.sip_reoffers import Feed, SipReoffers
 
-log = Logger()
-
-SIP_PORT = 5060
-HOSTS_CACHED = 4096  # parsed hosts of carriers' contacts
 NO_SUCH_CALL = 481
 REQUEST_TIMEOUT = 408
 UNAVAILABLE = 503
 CLEARED = 16  # Q.850 "normal call clearing": the cause beside the words of a Reason header
 
-Feed = Callable[[LiveCall, ev.Input, float], None]
 DialogKey = tuple[str, str]  # Call-ID and our tag
 Leg = CallerLeg | BranchLeg
 
 
-class Listeners(Protocol):
-    """``sip.service.SipService`` as this module needs it."""
-
-    def contact_address(self, flow: Flow) -> Address:
-        """The listening address that a peer of this flow can send requests to."""
-
-    def flow_to(self, remote: Address, transport: str) -> Flow | None:
-        """A flow towards an address, ``None`` when no listener has the transport."""
-
-
 class SipSide:
-    """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine."""
+    """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine;
+    ``reoffers`` carries the re-INVITEs."""
 
     def __init__(
-        self,
-        stack: Stack,
-        listeners: Listeners,
-        feed: Feed,
-        *,
-        token: Callable[[], str],
-        advertised: str,
+        self, stack: Stack, addresses: Addresses, feed: Feed, *, token: Callable[[], str]
     ) -> None:
+        self.reoffers = SipReoffers(stack, addresses, feed)
         self._stack = stack
-        self._listeners = listeners
+        self._addresses = addresses
         self._feed = feed
         self._token = token
-        self._advertised = advertised
         self._dialogs: dict[DialogKey, tuple[LiveCall, Leg]] = {}
 
     @property
@@ -91,10 +66,10 @@ class SipSide:
 
     def caller_leg(self, tx: ServerTransaction, flow: Flow, trunk: str | None) -> CallerLeg:
         """The leg of a new INVITE. Raises RemoteError when no dialog can come of it."""
-        contact = self._contact(flow)
+        contact = self._addresses.contact(flow)
         dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
         if trunk is not None:
-            dialog.flow = self._flow_of_carrier(dialog)
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         return CallerLeg(tx, flow, contact, dialog, trunk)
 
     # --- events -----------------------------------------------------------------------------------
@@ -117,7 +92,7 @@ class SipSide:
         elif request.method == "BYE":
             self._hung_up(live, leg, tx, request, now_s)
         elif request.method == "INVITE":
-            self._reoffered(live, leg, tx, request, now_s)
+            self.reoffers.received(live, live.side_of(leg), tx, now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
 
@@ -139,21 +114,6 @@ class SipSide:
         if side is not None:
             self._feed(live, ev.HungUp(side, request.first("reason") or ""), now_s)
 
-    def _reoffered(
-        self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
-    ) -> None:
-        side = live.side_of(leg)
-        if side is None:  # a phone that answered too late; its BYE is on the way
-            self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
-            return
-        if live.reoffer is not None:
-            # RFC 3261 14.2: one change at a time; 491 to a change that crosses ours.
-            self._stack.respond(tx, 491, now_s=now_s)
-            return
-        tx.owner = Role(live, "reoffer", side)
-        live.reoffer = ReofferLegs(side, tx)
-        self._feed(live, ev.Reoffered(side, request.body), now_s)
-
     def acked(self, event: AckReceived, now_s: float) -> None:
         """The ACK of a 2xx of ours."""
         role = event.transaction.owner
@@ -163,8 +123,7 @@ class SipSide:
             self._caller_acked(role.call, now_s)
             self._feed(role.call, ev.CallerAcked(event.request.body), now_s)
         else:
-            self._feed(role.call, ev.ReofferAcked(event.request.body), now_s)
-            role.call.reoffer = None
+            self.reoffers.acked(role.call, event.request, now_s)
 
     def ack_timed_out(self, event: AckTimedOut, now_s: float) -> None:
         """No ACK: the dialog stands, so it is ended with BYE (RFC 3261 13.3.1.4)."""
@@ -187,9 +146,8 @@ class SipSide:
         if isinstance(role, Role) and role.part == "caller":
             reason = event.request.first("reason") or ""
             self._feed(role.call, ev.CallerCancelled(reason), now_s)
-        elif isinstance(role, Role) and role.call.reoffer and role.call.reoffer.client:
-            # The other side decides: 487, or a 200 that crossed. Its answer goes back.
-            self._stack.cancel(role.call.reoffer.client, now_s)
+        elif isinstance(role, Role):
+            self.reoffers.cancelled(role.call, now_s)
 
     def responded(self, event: ResponseReceived, now_s: float) -> None:
         """A response to a request of ours."""
@@ -199,7 +157,7 @@ class SipSide:
         if role.part == "branch":
             self._branch_responded(role, event, now_s)
         elif role.part == "reoffer" and response.status >= 200:
-            self._reoffer_responded(role, response, now_s)
+            self.reoffers.responded(role, response, now_s)
         elif role.part == "bye" and response.status >= 200:
             self._bye_done(event.transaction)
 
@@ -251,38 +209,13 @@ class SipSide:
             event.transaction.request, event.response, contact=branch.contact, flow=flow
         )
         if branch.target.trunk is not None:
-            dialog.flow = self._flow_of_carrier(dialog)
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         return dialog
-
-    def _flow_of_carrier(self, dialog: Dialog) -> Flow:
-        hop = parse_uri(dialog.next_hop)
-        transport = (hop.params.get("transport") or dialog.flow.transport).lower()
-        if transport != dialog.flow.transport or not is_address(hop.host):
-            return dialog.flow
-        remote = Address(hop.host, hop.port or SIP_PORT)
-        if remote == dialog.flow.remote:
-            return dialog.flow
-        return self._listeners.flow_to(remote, transport) or dialog.flow
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
         """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""
         self._stack.ack(tx, dialog.ack(1), dialog.flow, now_s)
         self._stack.request(dialog.request("BYE", ELSEWHERE), dialog.flow, now_s)
-
-    def _reoffer_responded(self, role: Role, response: Response, now_s: float) -> None:
-        live = role.call
-        if 200 <= response.status < 300:
-            dialog = live.dialog(role.side)
-            if dialog is not None:
-                self._refresh(dialog, response)
-        answered = ev.ReofferAnswered(response.status, response.body, response.reason)
-        self._feed(live, answered, now_s)
-
-    def _refresh(self, dialog: Dialog, response: Response) -> None:
-        try:
-            dialog.refresh(response)
-        except RemoteError as error:
-            log.debug("target not refreshed: {error}", error=error)
 
     def _bye_done(self, tx: ClientTransaction) -> None:
         self._forget(tx.request.call_id, tx.request.from_tag or "")
@@ -310,7 +243,7 @@ class SipSide:
     def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         """Send the INVITE of a branch."""
         target = action.target
-        contact = self._contact(target.flow)
+        contact = self._addresses.contact(target.flow)
         hops = live.caller.tx.request.max_forwards
         request = invite(
             target,
@@ -321,7 +254,9 @@ class SipSide:
             sdp=action.sdp,
         )
         role = Role(live, "branch", "b", action.branch)
-        tx = self._stack.request(request, target.flow, now_s, role, self._sent_by(target.flow))
+        tx = self._stack.request(
+            request, target.flow, now_s, role, self._addresses.sent_by(target.flow)
+        )
         live.branches.append(BranchLeg(target, contact, tx))
 
     def is_silent(self, live: LiveCall) -> bool:
@@ -339,7 +274,7 @@ class SipSide:
         assert branch.dialog is not None, "it answered"
         ack = branch.dialog.ack(1, action.sdp, content(action.sdp))
         self._stack.ack(
-            branch.tx, ack, branch.dialog.flow, now_s, self._sent_by(branch.dialog.flow)
+            branch.tx, ack, branch.dialog.flow, now_s, self._addresses.sent_by(branch.dialog.flow)
         )
 
     def bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
@@ -362,68 +297,4 @@ class SipSide:
         if (dialog.call_id, dialog.local_tag) not in self._dialogs:
             return  # that side hung up while we waited
         flow = dialog.flow
-        self._stack.request(bye, flow, now_s, Role(live, "bye"), self._sent_by(flow))
-
-    def send_reoffer(self, live: LiveCall, action: ev.SendReoffer, now_s: float) -> None:
-        """Pass a re-INVITE on."""
-        dialog = live.dialog(action.side)
-        assert dialog is not None, "the call is up"
-        assert live.reoffer is not None, "it came from _reoffered"
-        request = dialog.request("INVITE", content(action.sdp), action.sdp)
-        live.reoffer.client = self._stack.request(
-            request,
-            dialog.flow,
-            now_s,
-            Role(live, "reoffer", action.side),
-            self._sent_by(dialog.flow),
-        )
-
-    def answer_reoffer(self, live: LiveCall, action: ev.AnswerReoffer, now_s: float) -> None:
-        """Answer a re-INVITE; unless with 2xx, the way is free for the next one.
-
-        What the other side has not answered yet is taken back, and waited for: it may be answered
-        all the same, and a device that never does must not keep our transaction.
-        """
-        reoffer = live.reoffer
-        if reoffer is None or reoffer.server.final_status:
-            return
-        headers = content(action.sdp) + reason_header(action.status, action.reason)
-        if action.status < 300:
-            headers += (("Contact", self._contact(reoffer.server.flow)),)
-        elif reoffer.client is None or reoffer.client.final_status:
-            live.reoffer = None
-        else:
-            self._stack.cancel(reoffer.client, now_s)
-        self._stack.respond(
-            reoffer.server, action.status, headers=headers, body=action.sdp, now_s=now_s
-        )
-
-    def ack_reoffer(self, live: LiveCall, action: ev.AckReoffer, now_s: float) -> None:
-        """Acknowledge the other side's 2xx to a re-INVITE that was passed on."""
-        dialog = live.dialog(action.side)
-        client = live.reoffer.client if live.reoffer else None
-        if dialog is None or client is None:
-            return
-        ack = dialog.ack(client.request.cseq.number, action.sdp, content(action.sdp))
-        self._stack.ack(client, ack, dialog.flow, now_s, self._sent_by(dialog.flow))
-
-    # --- addresses --------------------------------------------------------------------------------
-
-    def _contact(self, flow: Flow) -> str:
-        address = self._sent_by(flow)
-        suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
-        return f"<sip:{address}{suffix}>"
-
-    def _sent_by(self, flow: Flow) -> Address:
-        address = self._listeners.contact_address(flow)
-        return Address(self._advertised, address.port) if self._advertised else address
-
-
-@lru_cache(maxsize=HOSTS_CACHED)
-def is_address(host: str) -> bool:
-    """Whether a host is numeric, so that nothing has to be resolved."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+        self._stack.request(bye, flow, now_s, Role(live, "bye"), self._addresses.sent_by(flow))

@@ -1,0 +1,120 @@
+"""Re-INVITEs between the SIP stack and the call machines: the initiator's transaction and ours to
+the other side (``LiveCall.reoffer``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from sip.dialog import Dialog
+from sip.errors import RemoteError
+from sip.message import Request, Response
+from sip.stack import Stack
+from sip.transaction import ServerTransaction
+from softswitch.call import events as ev
+from softswitch.call.addresses import Addresses
+from softswitch.call.legs import LiveCall, ReofferLegs, Role, content, reason_header
+
+log = Logger()
+
+Feed = Callable[[LiveCall, ev.Input, float], None]
+
+
+class SipReoffers:
+    """All calls' re-INVITEs. ``feed`` gives an input to a call's machine."""
+
+    def __init__(self, stack: Stack, addresses: Addresses, feed: Feed) -> None:
+        self._stack = stack
+        self._addresses = addresses
+        self._feed = feed
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def received(
+        self, live: LiveCall, side: ev.Side | None, tx: ServerTransaction, now_s: float
+    ) -> None:
+        """A re-INVITE; no ``side``: of a phone that answered too late, its BYE is on the way."""
+        if side is None:
+            self._stack.respond(tx, 481, now_s=now_s)
+            return
+        if live.reoffer is not None:
+            # RFC 3261 14.2: one change at a time; 491 to a change that crosses ours.
+            self._stack.respond(tx, 491, now_s=now_s)
+            return
+        tx.owner = Role(live, "reoffer", side)
+        live.reoffer = ReofferLegs(side, tx)
+        self._feed(live, ev.Reoffered(side, tx.request.body), now_s)
+
+    def acked(self, live: LiveCall, ack: Request, now_s: float) -> None:
+        """The initiator's ACK of our 2xx: the next change may come."""
+        self._feed(live, ev.ReofferAcked(ack.body), now_s)
+        live.reoffer = None
+
+    def cancelled(self, live: LiveCall, now_s: float) -> None:
+        """The initiator gave up. The other side decides: 487, or a 200 that crossed. Its answer
+        goes back."""
+        if live.reoffer and live.reoffer.client:
+            self._stack.cancel(live.reoffer.client, now_s)
+
+    def responded(self, role: Role, response: Response, now_s: float) -> None:
+        """The other side's final response."""
+        live = role.call
+        if 200 <= response.status < 300:
+            dialog = live.dialog(role.side)
+            if dialog is not None:
+                _refresh(dialog, response)
+        answered = ev.ReofferAnswered(response.status, response.body, response.reason)
+        self._feed(live, answered, now_s)
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    def send(self, live: LiveCall, action: ev.SendReoffer, now_s: float) -> None:
+        """Pass a re-INVITE on."""
+        dialog = live.dialog(action.side)
+        assert dialog is not None, "the call is up"
+        assert live.reoffer is not None, "it came from received"
+        request = dialog.request("INVITE", content(action.sdp), action.sdp)
+        live.reoffer.client = self._stack.request(
+            request,
+            dialog.flow,
+            now_s,
+            Role(live, "reoffer", action.side),
+            self._addresses.sent_by(dialog.flow),
+        )
+
+    def answer(self, live: LiveCall, action: ev.AnswerReoffer, now_s: float) -> None:
+        """Answer a re-INVITE; unless with 2xx, the way is free for the next one.
+
+        What the other side has not answered yet is taken back, and waited for: it may be answered
+        all the same, and a device that never does must not keep our transaction.
+        """
+        reoffer = live.reoffer
+        if reoffer is None or reoffer.server.final_status:
+            return
+        headers = content(action.sdp) + reason_header(action.status, action.reason)
+        if action.status < 300:
+            headers += (("Contact", self._addresses.contact(reoffer.server.flow)),)
+        elif reoffer.client is None or reoffer.client.final_status:
+            live.reoffer = None
+        else:
+            self._stack.cancel(reoffer.client, now_s)
+        self._stack.respond(
+            reoffer.server, action.status, headers=headers, body=action.sdp, now_s=now_s
+        )
+
+    def ack(self, live: LiveCall, action: ev.AckReoffer, now_s: float) -> None:
+        """Acknowledge the other side's 2xx to a re-INVITE that was passed on."""
+        dialog = live.dialog(action.side)
+        client = live.reoffer.client if live.reoffer else None
+        if dialog is None or client is None:
+            return
+        ack = dialog.ack(client.request.cseq.number, action.sdp, content(action.sdp))
+        self._stack.ack(client, ack, dialog.flow, now_s, self._addresses.sent_by(dialog.flow))
+
+
+def _refresh(dialog: Dialog, response: Response) -> None:
+    try:
+        dialog.refresh(response)
+    except RemoteError as error:
+        log.debug("target not refreshed: {error}", error=error)
