@@ -136,9 +136,10 @@ class Call:
         while True:
             self._step += 1
             if self._step >= len(self.plan.steps):
-                return self._refuse(
-                    failover.caller_status(status), failover.cause_of(status), "", now_s
-                )
+                cause = failover.cause_of(status)
+                if cause in failover.SAID_BY_CALLEE:
+                    self.hangup_by = "callee"
+                return self._refuse(failover.caller_status(status), cause, "", now_s)
             step = self.plan.steps[self._step]
             if isinstance(step, Refuse):  # routing has written its reason into the trace
                 return self._refuse(step.status, step.cause, step.reason, now_s, traced=True)

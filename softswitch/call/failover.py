@@ -23,6 +23,9 @@ CAUSES = {
     608: "rejected",
 }
 
+# Refusals of the called party itself; all others are the switch's doing or nobody's.
+SAID_BY_CALLEE = frozenset(("busy", "rejected"))
+
 # Answers that speak of the relation between us and the called side, never of the caller's request:
 # passing them on would make the caller's phone ask for its own password or look for a redirect.
 PRIVATE_STATUSES = frozenset((401, 407, 421, 420, 494))

@@ -63,6 +63,17 @@ def test_reports_the_refusal_that_tells_most() -> None:
     talk.feed(ev.BranchFailed(1, 486, "Busy Here"))
     assert talk.last(ev.AnswerCaller).status == 486
     assert talk.call.cause == "busy"
+    assert talk.call.hangup_by == "callee"
+
+
+def test_who_ended_an_unanswered_call() -> None:
+    """The callee when it refused, the switch when nobody answered in time."""
+    declined = Talk(ring()).dialling()
+    declined.feed(ev.BranchFailed(0, 603, "Decline"))
+    assert declined.call.hangup_by == "callee"
+    unanswered = Talk(ring()).dialling()
+    unanswered.feed(ev.TimerFired("step"), 20)
+    assert (unanswered.call.cause, unanswered.call.hangup_by) == ("no_answer", "switch")
 
 
 def test_phones_that_cannot_be_reached_are_480() -> None:
