@@ -66,14 +66,17 @@ def test_reports_the_refusal_that_tells_most() -> None:
     assert talk.call.hangup_by == "callee"
 
 
-def test_who_ended_an_unanswered_call() -> None:
+@pytest.mark.parametrize(
+    ("event", "by"),
+    [(ev.BranchFailed(0, 603, "Decline"), "callee"), (ev.TimerFired("step"), "switch")],
+)
+def test_who_ended_an_unanswered_call(event: ev.Input, by: str) -> None:
     """The callee when it refused, the switch when nobody answered in time."""
-    declined = Talk(ring()).dialling()
-    declined.feed(ev.BranchFailed(0, 603, "Decline"))
-    assert declined.call.hangup_by == "callee"
-    unanswered = Talk(ring()).dialling()
-    unanswered.feed(ev.TimerFired("step"), 20)
-    assert (unanswered.call.cause, unanswered.call.hangup_by) == ("no_answer", "switch")
+    talk = Talk(ring())
+    talk.feed(ev.Invited())
+    talk.ports()
+    talk.feed(event, 20)
+    assert talk.call.hangup_by == by
 
 
 def test_phones_that_cannot_be_reached_are_480() -> None:
