@@ -169,6 +169,9 @@ class Switch(Service):
         media.on_notice = calls.media_notice
         await registrations.load()
         await hosts.refresh(snapshots.current.trunks, reactor)
+        snapshots.on_whole = lambda: Deferred.fromCoroutine(
+            _logged(lambda: hosts.refresh(snapshots.current.trunks, reactor))
+        )
         self._run(media)
         self._run(sip)
         self._run(calls)
@@ -187,7 +190,7 @@ class Switch(Service):
         self._run(control)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
-        self._every(RELOAD_INTERVAL_S, lambda: _reload(commands, hosts, snapshots, reactor))
+        self._every(RELOAD_INTERVAL_S, commands.reload)
         _settle_memory()
         _say(READY, 1)
 
@@ -375,13 +378,6 @@ async def _logged(work: Callable[[], Awaitable[object]]) -> None:
 async def _run_jobs(database: Database) -> None:
     for name in JOBS:
         await database.run(run_job, name, utc_us())
-
-
-async def _reload(
-    commands: Commands, hosts: TrunkHosts, snapshots: SnapshotHolder, reactor: Any
-) -> None:
-    await commands.reload()
-    await hosts.refresh(snapshots.current.trunks, reactor)
 
 
 def _listeners(config: Config) -> Sequence[Listener]:

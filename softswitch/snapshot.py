@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from typing import Any
@@ -58,10 +58,14 @@ class Provider:
 
 
 class SnapshotHolder:
-    """The snapshot in force. Published on the reactor only; calls keep the one they began with."""
+    """The snapshot in force. Published on the reactor only; calls keep the one they began with.
+
+    ``on_whole`` is called after everything was replaced: trunks may have new hosts to resolve.
+    """
 
     def __init__(self, current: model.RoutingSnapshot | None = None) -> None:
         self.current = current or model.RoutingSnapshot()
+        self.on_whole: Callable[[], object] = lambda: None
         self._versions: dict[AccountId, int] = {}
 
     def publish(
@@ -77,6 +81,7 @@ class SnapshotHolder:
         )  # fmt: skip
         self.current = snapshot
         self._versions = dict(versions)
+        self.on_whole()
         return outdated
 
     def publish_account(self, part: AccountPart) -> None:
