@@ -259,7 +259,7 @@ class Switch(Service):
             live,
             database,
             now_us=utc_us,
-            salt=_salt,
+            salt=tokens,
         )
         admission = Admission(
             authenticator,
@@ -267,7 +267,7 @@ class Switch(Service):
             registrar,
             live,
             CallRate(self._config.limits.calls_per_second),
-            salt=_salt,
+            salt=tokens,
         )
         listeners = _listeners(self._config)
         sip = SipService(
@@ -413,10 +413,6 @@ def _demo_logins(snapshots: SnapshotHolder) -> tuple[DemoLogin, ...]:
         for account in list(accounts)[:DEMO_LOGINS_MAX]
         if account.administrator in account.users
     )
-
-
-def _salt() -> str:
-    return secrets.token_hex(8)
 
 
 def _say(line: str, descriptor: int) -> None:

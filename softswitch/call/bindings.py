@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
@@ -35,8 +36,7 @@ class Bound:
         return self.asked.q_thousandths
 
 
-@dataclass(frozen=True, slots=True)
-class BindingRow:
+class BindingRow(NamedTuple):
     """The row of ``softswitch.store.models.Binding``, with its names."""
 
     login: str

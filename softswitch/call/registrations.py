@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -116,7 +116,7 @@ class Registrations:
         changes = self._registrar.take_changes()
         if changes.upserts or changes.deletes:
             deferred = self._database.run_call(
-                write_bindings, [asdict(row) for row in changes.upserts], list(changes.deletes)
+                write_bindings, [row._asdict() for row in changes.upserts], list(changes.deletes)
             )
             deferred.addErrback(
                 lambda failure: log.warn("bindings not written: {error}", error=failure.value)

@@ -159,10 +159,11 @@ def test_a_nonce_from_the_future_is_forged() -> None:
     assert Nonces(KEY).check(Nonces(KEY).issue(5000.0, SALT), 10.0) is NonceState.FORGED
 
 
-def test_short_keys_and_salts_are_bugs() -> None:
+def test_keys_and_salts_of_a_wrong_length_are_bugs() -> None:
     """They come from our own code."""
-    with pytest.raises(ValueError, match="at least 16"):
-        Nonces(b"short")
+    for key in (b"short", bytes(65)):  # BLAKE2 takes no longer ones
+        with pytest.raises(ValueError, match="16 to 64"):
+            Nonces(key)
     with pytest.raises(ValueError, match="4 to 32"):
         Nonces(KEY).issue(0.0, b"abc")
 
