@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import audioop
 from collections.abc import Callable
 
-from media.pcm import SAMPLE_OCTETS
+from media.pcm import SAMPLE_OCTETS, audioop
 
 Transcode = Callable[[bytes], bytes]
 

@@ -5,7 +5,12 @@ That is the order of ``audioop``, of ``array`` and of what ``wave`` takes and gi
 
 from __future__ import annotations
 
-import audioop
+import warnings
+
+with warnings.catch_warnings():
+    # Python 3.13 has dropped it; there ``audioop-lts`` brings it back (pyproject.toml).
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop as audioop  # for media.codecs, too
 import math
 from array import array
 
