@@ -5,14 +5,14 @@ That is the order of ``audioop``, of ``array`` and of what ``wave`` takes and gi
 
 from __future__ import annotations
 
+import math
 import warnings
+from array import array
 
 with warnings.catch_warnings():
     # Python 3.13 has dropped it; there ``audioop-lts`` brings it back (pyproject.toml).
     warnings.simplefilter("ignore", DeprecationWarning)
     import audioop as audioop  # for media.codecs, too
-import math
-from array import array
 
 SAMPLE_RATE_HZ = 8000
 SAMPLE_OCTETS = 2
