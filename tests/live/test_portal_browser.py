@@ -267,7 +267,8 @@ def test_a_row_opens_its_call(visitor: Visitor) -> None:
 def test_the_menu_is_made_small_and_stays_so(visitor: Visitor) -> None:
     """S45: one button, kept for the next page."""
     page = visitor.sign_in()
-    page.get_by_role("button", name="Menu").click()
+    with page.expect_response("**/preferences"):
+        page.get_by_role("button", name="Menu").click()
     expect(page.locator("html")).to_have_attribute("data-menu", "small")
     expect(page.locator(".st-sidebar")).to_have_css("width", "68px")
     visitor.window.open("/reports/calls")

@@ -65,7 +65,8 @@ class Menu extends HTMLElement {
       if (small) document.documentElement.dataset.menu = "small";
       button.setAttribute("aria-pressed", String(small));
       button.value = small ? "wide" : "small";
-      fetch(form.action, { method: "POST", body, redirect: "manual" });
+      // Kept alive: whoever goes on to another page at once has chosen all the same.
+      fetch(form.action, { method: "POST", body, redirect: "manual", keepalive: true });
     });
   }
 }
