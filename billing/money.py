@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 MICROS = 1_000_000
 AMOUNT_MICROS_MAX = 10**15  # a thousand million units: far above any balance, far below 2**63
@@ -73,10 +73,3 @@ def format_micros(micros: int, *, decimals_min: int = 2) -> str:
     whole, rest = divmod(abs(micros), MICROS)
     digits = f"{rest:06d}".rstrip("0").ljust(decimals_min, "0")
     return f"{sign}{whole}.{digits}" if digits else f"{sign}{whole}"
-
-
-def round_half_up(micros: int, decimals: int) -> int:
-    """To so many decimals, halves away from zero. Only for the three places of billing rule 2."""
-    step: int = 10 ** (6 - decimals)
-    quotient = (Decimal(micros) / step).to_integral_value(ROUND_HALF_UP)
-    return int(quotient) * step

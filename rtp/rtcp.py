@@ -17,7 +17,6 @@ SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 PACKET_TYPES = range(192, 224)  # RFC 5761 section 4
 PACKETS_MAX = 32  # of one compound; SR, SDES, BYE and XR make four
-REPORT_BLOCKS_MAX = 31  # the count field has five bits
 COUNT_MASK = 0x1F
 
 _HEAD = struct.Struct("!BBHI")  # version, padding, count; type; length in words - 1; SSRC
