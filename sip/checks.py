@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sip.errors import RemoteError
 from sip.uri import parse_uri
@@ -22,6 +22,14 @@ KNOWN_METHODS = frozenset(
 
 BODY_TYPE = "application/sdp"
 """The one body that an INVITE may have. What other requests carry is not read, so not judged."""
+
+_USUAL_TYPE = [BODY_TYPE]
+
+
+class Accepted(NamedTuple):
+    """A request for the user; ``to_tag`` is there inside a dialog."""
+
+    to_tag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +50,54 @@ class Acceptance:
         self.allow = ", ".join(allow)
         self.supported = ", ".join(sorted(supported))
 
-    def refusal(self, request: Request) -> Refusal | None:
-        """Why a request is not for the user, or ``None``; in the order of RFC 3261 8.2."""
+    def judge(self, request: Request) -> Accepted | Refusal:
+        """What a new request is to the user, or why it is not for him; in the order of RFC 3261
+        8.2."""
         try:
-            refusal = self._method_refusal(request)
-            if refusal is not None:
-                return refusal
-            _check_syntax(request)
-            return (
-                _hops_refusal(request)
-                or self._extension_refusal(request)
-                or _content_refusal(request)
-            )
+            method = request.method
+            if method not in self._methods:
+                status = 405 if method in KNOWN_METHODS else 501
+                return Refusal(status, None, (("Allow", self.allow),))
+            to_tag = _checked_to_tag(request)
+            headers = request.headers
+            if method == "INVITE" and to_tag is None and request.max_forwards == 0:
+                # A B2BUA sends a new INVITE on, so loops end here as in a proxy (16.3 step 3). Any
+                # other request has arrived, and so has one in a dialog, which is with us.
+                return Refusal(483)
+            refusal = self._extension_refusal(request) if "require" in headers else None
+            if refusal is None and request.body and method == "INVITE":
+                refusal = _content_refusal(request)
+            return refusal or Accepted(to_tag)
         except RemoteError as error:
             return Refusal(error.status_hint, reason_of(error))
 
-    def _method_refusal(self, request: Request) -> Refusal | None:
-        if request.method in self._methods:
-            return None
-        status = 405 if request.method in KNOWN_METHODS else 501
-        return Refusal(status, None, (("Allow", self.allow),))
-
     def _extension_refusal(self, request: Request) -> Refusal | None:
-        if "require" not in request.headers:
-            return None
         unsupported = [tag for tag in request.tokens("require") if tag not in self._supported]
         if not unsupported:
             return None
         return Refusal(420, None, (("Unsupported", ", ".join(unsupported)),))
 
 
-def _check_syntax(request: Request) -> None:
-    """Read what the user will read, so that it never meets the error. Raises RemoteError.
+def _checked_to_tag(request: Request) -> str | None:
+    """The To tag, when all that the user will read can be read. Raises RemoteError.
 
     Inside a dialog only Call-ID and tags are read, by which the dialog is found.
     """
     request.call_id  # noqa: B018  # parsed for its errors
     request.from_tag  # noqa: B018
-    if request.to_tag is None:
+    to_tag = request.to_tag
+    if to_tag is None:
         parse_uri(request.uri)  # 416 for a foreign scheme
         request.from_  # noqa: B018
         request.to  # noqa: B018
-
-
-def _hops_refusal(request: Request) -> Refusal | None:
-    """A B2BUA sends a new INVITE on, so loops end here as in a proxy (16.3 step 3).
-
-    Any other request has arrived, and so has one in a dialog, which is with us.
-    """
-    if request.max_forwards != 0 or request.method != "INVITE" or request.to_tag is not None:
-        return None
-    return Refusal(483)
+    return to_tag
 
 
 def _content_refusal(request: Request) -> Refusal | None:
     """A body that is no plain session description (8.2.3)."""
-    if request.method != "INVITE" or not request.body:
+    if request.headers.get("content-type") == _USUAL_TYPE and (
+        "content-encoding" not in request.headers
+    ):
         return None
     if (request.first("content-encoding") or "identity").strip().lower() != "identity":
         return Refusal(415, None, (("Accept-Encoding", "identity"),))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sip.errors import LocalError
 from sip.events import RequestFailed, ResponseReceived
-from sip.machines import Action, Input, State, response_input
+from sip.machines import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Input, State, response_input
 from sip.matching import ClientKey, client_key
 from sip.message import Request, Response
 from sip.steps import Steps
@@ -46,6 +46,8 @@ class ClientTransactions(Steps[ClientTransaction]):
             },
         )
         self._token = token
+        self._invite_rows = self.rows(INVITE_CLIENT)
+        self._other_rows = self.rows(NON_INVITE_CLIENT)
         self._by_key: dict[ClientKey, ClientTransaction] = {}
         self._by_stream: dict[FlowKey, dict[ClientKey, ClientTransaction]] = {}
 
@@ -62,11 +64,20 @@ class ClientTransactions(Steps[ClientTransaction]):
         owner: object | None,
         sent_by: Address | None,
     ) -> ClientTransaction:
-        """Send a copy of ``request`` under a new branch."""
-        if request.method in ("ACK", "CANCEL"):
-            raise LocalError(f"{request.method} is no transaction of its own")
-        branch, sent = self._with_via(request, flow, sent_by)
-        tx = ClientTransaction((branch.lower(), sent.method), sent, flow, owner)
+        """Send ``request`` under a new branch."""
+        method = request.method
+        if method in ("ACK", "CANCEL"):
+            raise LocalError(f"{method} is no transaction of its own")
+        branch = BRANCH_PREFIX + self._token()
+        rows = self._invite_rows if method == "INVITE" else self._other_rows
+        tx = ClientTransaction(
+            (branch.lower(), method),
+            _sendable(request),
+            _via(branch, flow, sent_by),
+            flow,
+            owner,
+            rows,
+        )
         self._begin(tx, now_s)
         return tx
 
@@ -85,8 +96,8 @@ class ClientTransactions(Steps[ClientTransaction]):
         """Send the ACK of a 2xx, and keep it for the 2xx's repetitions (13.2.2.4)."""
         if ack.method != "ACK" or tx.request.method != "INVITE":
             raise LocalError(f"{ack.method} acknowledges no {tx.request.method}")
-        _, sent = self._with_via(ack, flow, sent_by)
-        packet = (bytes(sent), flow)
+        via = _via(BRANCH_PREFIX + self._token(), flow, sent_by)
+        packet = (_sendable(ack).to_bytes(via), flow)
         if tx.acks is not None:
             tx.acks[ack.to_tag or ""] = packet
         self._effects.outgoing.append(packet)
@@ -97,7 +108,7 @@ class ClientTransactions(Steps[ClientTransaction]):
         More than one Via means that it was meant for somebody else (8.1.3.3). Raises RemoteError.
         """
         tx = self._by_key.get(client_key(response))
-        if tx is None or len(response.all("via")) != 1:
+        if tx is None or len(response.headers["via"]) != 1:
             return False
         cause = response_input(response.status)
         if cause is Input.R2XX and not self._has_room_for_fork(tx, response):
@@ -113,20 +124,6 @@ class ClientTransactions(Steps[ClientTransaction]):
         lost = self._by_stream.get((flow.transport, flow.remote, flow.connection))
         for tx in list(lost.values()) if lost else ():
             self.step(tx, Input.TRANSPORT_ERROR, now_s)
-
-    def _with_via(
-        self, request: Request, flow: Flow, sent_by: Address | None
-    ) -> tuple[str, Request]:
-        """A copy with our Via alone on top, and its branch. Max-Forwards is added when missing."""
-        branch = BRANCH_PREFIX + self._token()
-        via = f"SIP/2.0/{flow.transport.upper()} {sent_by or flow.local};branch={branch};rport"
-        headers = {"via": [via]}
-        if "max-forwards" not in request.headers:
-            headers["max-forwards"] = [MAX_FORWARDS]
-        for name, values in request.headers.items():
-            if name != "via":
-                headers[name] = values
-        return branch, Request(request.method, request.uri, headers, request.body, request.charset)
 
     def _begin(self, tx: ClientTransaction, now_s: float) -> None:
         self._by_key[tx.key] = tx
@@ -150,7 +147,7 @@ class ClientTransactions(Steps[ClientTransaction]):
         response: Response = message[0]
         ack = _same_branch(tx.request, "ACK")
         ack.headers["to"] = response.headers.get("to", ack.headers["to"])
-        self._effects.outgoing.append((bytes(ack), tx.flow))
+        self._effects.outgoing.append((ack.to_bytes(tx.via), tx.flow))
 
     def _send_asked_cancel(self, tx: ClientTransaction, now_s: float, _message: Any) -> None:
         """CANCEL is a transaction of its own; the INVITE's answer is waited for 64*T1 (9.1)."""
@@ -160,7 +157,8 @@ class ClientTransactions(Steps[ClientTransaction]):
         for name, value in tx.cancel_headers:
             key = name.lower()
             cancel.headers[key] = [*cancel.headers.get(key, ()), value]
-        own = ClientTransaction((tx.key[0], "CANCEL"), cancel, tx.flow, None)
+        cancel_key = (tx.key[0], "CANCEL")
+        own = ClientTransaction(cancel_key, cancel, tx.via, tx.flow, None, self._other_rows)
         own.silent = True
         self._begin(own, now_s)
         self.end_after(tx, Input.TIMER_CANCEL, self._timers.timeout_s, now_s)
@@ -205,11 +203,26 @@ class ClientTransactions(Steps[ClientTransaction]):
                 self._by_stream.pop(key, None)
 
 
+def _via(branch: str, flow: Flow, sent_by: Address | None) -> str:
+    return f"SIP/2.0/{flow.transport.upper()} {sent_by or flow.local};branch={branch};rport"
+
+
+def _sendable(request: Request) -> Request:
+    """The request itself when it lacks nothing but our Via; else a copy without other Vias and with
+    Max-Forwards."""
+    headers = request.headers
+    if "max-forwards" in headers and "via" not in headers:
+        return request
+    others = {name: values for name, values in headers.items() if name != "via"}
+    others = {"max-forwards": [MAX_FORWARDS]} | others
+    return Request(request.method, request.uri, others, request.body, request.charset)
+
+
 def _same_branch(invite: Request, method: str) -> Request:
     """An ACK or CANCEL that follows an INVITE hop by hop (9.1, 17.1.1.3): same Request-URI, top
     Via, Route, From, To, Call-ID and CSeq number."""
     asked = invite.headers
-    headers = {name: asked[name] for name in ("via", "from", "to", "call-id")}
+    headers = {name: asked[name] for name in ("from", "to", "call-id")}
     headers["cseq"] = [f"{invite.cseq.number} {method}"]
     headers["max-forwards"] = [MAX_FORWARDS]
     if "route" in asked:

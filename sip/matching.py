@@ -77,13 +77,11 @@ def sent_by(request: Request) -> str:
     return head[head.index(" ") + 1 :].lower()
 
 
-def merge_key(request: Request) -> MergeKey | None:
-    """What two requests share that came by different paths; ``None`` inside a dialog (8.2.2.2).
+def merge_key(request: Request) -> MergeKey:
+    """What two requests outside of dialogs share that came by different paths (8.2.2.2).
 
     The From tag, which they share too, is left to ``is_merged``, that is, to the rare hit.
     """
-    if request.to_tag is not None:
-        return None
     return (request.required("call-id"), request.required("cseq"))
 
 

@@ -28,11 +28,6 @@ from sip.values import (
 # RFC 3261 8.1.1.6: never above 255.
 MAX_FORWARDS_MAX = 255
 
-# Methods whose 1xx and 2xx may make a dialog, so that the route set goes back (RFC 3261 12.1.1,
-# RFC 6665, RFC 3515).
-_DIALOG_METHODS = frozenset({"INVITE", "SUBSCRIBE", "REFER"})
-
-
 # A top Via as nearly everybody writes it, up to its parameters.
 _QUICK_SENT_BY = re.compile(r"SIP/2\.0/[A-Z]+ ([A-Za-z0-9.\-]*[A-Za-z0-9](?::[1-9][0-9]{0,4})?);")
 
@@ -208,12 +203,14 @@ class Message:
 
     # Printing
 
-    def to_bytes(self) -> bytes:
-        """The message as it goes on the wire, Content-Length computed.
+    def to_bytes(self, via: str = "") -> bytes:
+        """The message as it goes on the wire, Content-Length computed, under ``via`` if given.
 
         Raises LocalError when a line break got into a header: it would be a header of its own.
         """
         lines = [self.start_line()]
+        if via:
+            lines.append(f"Via: {via}")
         spelling = SPELLING.get
         for key, values in self.headers.items():
             if key != "content-length":
@@ -317,52 +314,12 @@ class Response(Message):
         phrase = reason_phrase(status) if reason is None else reason
         return cls(status, phrase, header_table(headers), body)
 
-    @classmethod
-    def answering(
-        cls,
-        request: Request,
-        status: int,
-        reason: str | None = None,
-        *,
-        to_tag: str | None,
-        headers: Iterable[tuple[str, str]] = (),
-        body: bytes = b"",
-    ) -> Response:
-        """The answer to a request (RFC 3261 8.2.6, 12.1.1).
-
-        Via (all, as the transport stamped them), From, To, Call-ID and CSeq are copied;
-        ``to_tag`` is added unless To has a tag already or the answer is 100. Record-Route goes
-        back in what may make a dialog, Timestamp in 100. The five fields must be there, as
-        ``parse_message`` and ``salvage`` see to; what they say may be malformed.
-        """
-        asked = request.headers
-        table = {name: asked[name] for name in ("via", "from", "to", "call-id", "cseq")}
-        if to_tag is not None and status != 100 and _lacks_tag(request):
-            table["to"] = [f"{asked['to'][0]};tag={to_tag}"]
-        if "record-route" in asked and request.method in _DIALOG_METHODS and 100 < status < 300:
-            table["record-route"] = asked["record-route"]
-        if status == 100 and "timestamp" in asked:
-            table["timestamp"] = asked["timestamp"]
-        for name, value in headers:
-            key = CANONICAL.get(name) or canonical_name(name)
-            table[key] = [*table.get(key, ()), value]
-        phrase = reason_phrase(status) if reason is None else reason
-        return cls(status, phrase, table, body, request.charset)
-
     def start_line(self) -> str:
         """``SIP/2.0 status reason``."""
         return f"SIP/2.0 {self.status} {self.reason}"
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.reason}>"
-
-
-def _lacks_tag(request: Request) -> bool:
-    """Whether To is to get a tag. A To that cannot be read goes back as it came, with a 400."""
-    try:
-        return request.to_tag is None
-    except RemoteError:
-        return False
 
 
 def header_table(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sip.answers import answer, copied_fields, stateless_answer, trying
 from sip.checks import Refusal
 from sip.errors import LocalError
 from sip.events import AckReceived, AckTimedOut, CancelReceived, RequestReceived
-from sip.machines import Action, Input, State, response_input
+from sip.machines import INVITE_SERVER, NON_INVITE_SERVER, Action, Input, State, response_input
 from sip.matching import (
     AckKey,
     MergeKey,
@@ -21,8 +22,6 @@ from sip.matching import (
     server_key,
     stamp_source,
 )
-from sip.message import Request, Response
-from sip.stateless import stateless_answer, trying
 from sip.steps import Steps
 from sip.transaction import Headers, ServerTransaction
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from sip.effects import Effects
     from sip.flow import Flow
     from sip.limits import Limits
+    from sip.message import Request
     from sip.timers import Timers
 
 
@@ -59,7 +59,15 @@ class ServerTransactions(Steps[ServerTransaction]):
         self._token = token
         self._acceptance = acceptance
         self._limits = limits
+        self._invite_rows = self.rows(INVITE_SERVER)
+        self._other_rows = self.rows(NON_INVITE_SERVER)
         self._server = ("Server", server_name)
+        # A 2xx to INVITE or OPTIONS says what we can do (13.3.1.4, 11.2).
+        self._abilities: Headers = (
+            self._server,
+            ("Allow", acceptance.allow),
+            ("Supported", acceptance.supported),
+        )
         self._by_key: dict[ServerKey, ServerTransaction] = {}
         self._by_ack: dict[AckKey, ServerTransaction] = {}
         self._by_merge: dict[MergeKey, ServerTransaction] = {}
@@ -97,22 +105,21 @@ class ServerTransactions(Steps[ServerTransaction]):
         if not 100 <= status <= 699:
             raise LocalError(f"{status} is not a status")
         cause = response_input(status)
-        if (tx.state, cause) not in tx.table:
-            raise LocalError(f"{tx.request.method} is {tx.state}, {status} comes too late")
-        response = Response.answering(
-            tx.request,
-            status,
-            reason,
-            to_tag=tx.to_tag,
-            headers=(*self._own_headers(tx, status), *headers),
-            body=body,
-        )
-        tx.data = bytes(response)
-        if cause is not Input.R1XX:
+        request = tx.request
+        if (tx.state, cause) not in tx.rows:
+            raise LocalError(f"{request.method} is {tx.state}, {status} comes too late")
+        if not tx.copied:
+            asked = request.headers["to"][0]
+            to = asked if tx.in_dialog else f"{asked};tag={tx.to_tag}"
+            tx.copied = copied_fields(request, to)
+        able = 200 <= status < 300 and request.method in ("INVITE", "OPTIONS")
+        own = self._abilities if able else (self._server,)
+        tx.data = answer(request, tx.copied, status, reason, own + headers, body)
+        if status >= 200:
             tx.final_status = status
         self.step(tx, cause, now_s)
         if tx.state is State.ACCEPTED:
-            tx.ack_key = ack_key(tx.request, tx.to_tag)
+            tx.ack_key = ack_key(request, tx.to_tag)
             self._by_ack[tx.ack_key] = tx
 
     def refuse(self, request: Request, flow: Flow, refusal: Refusal) -> None:
@@ -127,18 +134,27 @@ class ServerTransactions(Steps[ServerTransaction]):
 
     def _receive_new(self, key: ServerKey, request: Request, flow: Flow, now_s: float) -> None:
         stamp_source(request, flow)
-        refusal = self._acceptance.refusal(request)
-        merge = None
-        if refusal is None:
-            merge = merge_key(request)
-            refusal = self._merged(merge, request) or self._overload(flow)
+        judged = self._acceptance.judge(request)
+        if isinstance(judged, Refusal):
+            self.refuse(request, flow, judged)
+            return
+        merge = merge_key(request) if judged.to_tag is None else None
+        refusal = self._merged(merge, request) or self._overload(flow)
         if refusal is not None:
             self.refuse(request, flow, refusal)
             return
-        tx = ServerTransaction(key, request, flow, reply_flow(request, flow))
-        tx.to_tag = request.to_tag or self._token()
+        invite = request.method == "INVITE"
+        tx = ServerTransaction(
+            key,
+            request,
+            flow,
+            reply_flow(request, flow),
+            self._invite_rows if invite else self._other_rows,
+            to_tag=judged.to_tag or self._token(),
+            in_dialog=judged.to_tag is not None,
+        )
         self._keep(tx, merge)
-        if request.method == "INVITE":
+        if invite:
             tx.data = trying(request)
         self.step(tx, Input.START, now_s)
         self._effects.events.append(RequestReceived(tx, request, flow))
@@ -179,8 +195,10 @@ class ServerTransactions(Steps[ServerTransaction]):
         if tx is None:
             self.refuse(cancel, flow, Refusal(481))
             return
-        answer = Response.answering(cancel, 200, to_tag=tx.to_tag, headers=(self._server,))
-        self._effects.outgoing.append((bytes(answer), reply_flow(cancel, flow)))
+        asked = cancel.headers["to"][0]
+        to = asked if cancel.to_tag is not None else f"{asked};tag={tx.to_tag}"
+        data = answer(cancel, copied_fields(cancel, to), 200, headers=(self._server,))
+        self._effects.outgoing.append((data, reply_flow(cancel, flow)))
         if tx.state is State.PROCEEDING and not tx.cancelled:
             tx.cancelled = True
             self._effects.events.append(CancelReceived(tx, cancel))
@@ -209,16 +227,6 @@ class ServerTransactions(Steps[ServerTransaction]):
         else:
             del self._per_source[host]
 
-    def _own_headers(self, tx: ServerTransaction, status: int) -> Headers:
-        """A 2xx to INVITE or OPTIONS says what we can do (13.3.1.4, 11.2)."""
-        if not 200 <= status < 300 or tx.request.method not in ("INVITE", "OPTIONS"):
-            return (self._server,)
-        return (
-            self._server,
-            ("Allow", self._acceptance.allow),
-            ("Supported", self._acceptance.supported),
-        )
-
     # Actions
 
     def _send(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:
@@ -228,7 +236,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         if not tx.acked:
             tx.acked = True
             tx.data = b""  # it is repeated no more
-            self.stop_repeating(tx)
+            self._effects.timers.cancel(tx.repeat_timer)
             self._effects.events.append(AckReceived(tx, message))
 
     def _tell_no_ack(self, tx: ServerTransaction, _now_s: float, _message: Any) -> None:

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sip.machines import (
-    INVITE_CLIENT,
-    INVITE_SERVER,
-    NON_INVITE_CLIENT,
-    NON_INVITE_SERVER,
-    State,
-    Table,
-)
+from sip.machines import State
 
 if TYPE_CHECKING:
     from sip.flow import Flow
     from sip.matching import AckKey, ClientKey, MergeKey, ServerKey
     from sip.message import Request
+    from sip.steps import Rows
 
 Headers = tuple[tuple[str, str], ...]
 """Header fields as (name, raw value) pairs, in the order in which they are to be written."""
@@ -42,20 +36,29 @@ class ClientTransaction:
         "owner",
         "repeat_timer",
         "request",
+        "rows",
         "silent",
         "state",
-        "table",
+        "via",
     )
 
-    def __init__(self, key: ClientKey, request: Request, flow: Flow, owner: object | None) -> None:
-        invite = request.method == "INVITE"
+    def __init__(
+        self,
+        key: ClientKey,
+        request: Request,
+        via: str,
+        flow: Flow,
+        owner: object | None,
+        rows: Rows,
+    ) -> None:
         self.key = key
         self.request = request
+        self.via = via  # ours, which ``request`` lacks
         self.flow = flow
         self.owner = owner
-        self.table: Table = INVITE_CLIENT if invite else NON_INVITE_CLIENT
-        self.state = State.CALLING if invite else State.TRYING
-        self.data = bytes(request)  # as sent and as repeated
+        self.rows = rows
+        self.state = State.CALLING if request.method == "INVITE" else State.TRYING
+        self.data = request.to_bytes(via)  # as sent and as repeated
         self.final_status = 0
         self.interval_s = 0.0  # of the latest repetition
         self.repeat_timer = 0  # A or E
@@ -70,18 +73,21 @@ class ServerTransaction:
     """A request of a peer and our responses. Comes with ``RequestReceived``.
 
     Users read ``request``, ``flow``, ``state``, ``final_status`` (0 until ``Stack.respond`` sent
-    one) and ``to_tag`` (the tag of all our answers: the request's own inside a dialog), and may
-    keep what they like in ``owner``; the rest belongs to the stack.
+    one), ``in_dialog`` (whether To had a tag) and ``to_tag`` (the tag of all our answers: the
+    request's own inside a dialog), and may keep what they like in ``owner``; the rest belongs to
+    the stack.
     """
 
     __slots__ = (
         "ack_key",
         "acked",
         "cancelled",
+        "copied",
         "data",
         "end_timer",
         "final_status",
         "flow",
+        "in_dialog",
         "interval_s",
         "key",
         "merge_key",
@@ -89,13 +95,22 @@ class ServerTransaction:
         "repeat_timer",
         "reply_flow",
         "request",
+        "rows",
         "state",
-        "table",
         "to_tag",
     )
 
-    def __init__(self, key: ServerKey, request: Request, flow: Flow, reply_flow: Flow) -> None:
-        invite = request.method == "INVITE"
+    def __init__(
+        self,
+        key: ServerKey,
+        request: Request,
+        flow: Flow,
+        reply_flow: Flow,
+        rows: Rows,
+        *,
+        to_tag: str,
+        in_dialog: bool,
+    ) -> None:
         self.key = key
         self.merge_key: MergeKey | None = None
         self.ack_key: AckKey | None = None  # once a 2xx to INVITE is sent
@@ -103,9 +118,11 @@ class ServerTransaction:
         self.flow = flow
         self.reply_flow = reply_flow  # where answers go (RFC 3261 18.2.2, RFC 3581)
         self.owner: object | None = None
-        self.table: Table = INVITE_SERVER if invite else NON_INVITE_SERVER
-        self.state = State.PROCEEDING if invite else State.TRYING
-        self.to_tag = ""
+        self.rows = rows
+        self.state = State.PROCEEDING if request.method == "INVITE" else State.TRYING
+        self.to_tag = to_tag
+        self.in_dialog = in_dialog
+        self.copied = ""  # what every answer repeats, once the first one was made
         self.data = b""  # the latest response
         self.final_status = 0
         self.interval_s = 0.0

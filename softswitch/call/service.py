@@ -214,7 +214,7 @@ class CallService(Service):
 
     def _request(self, event: sip_events.RequestReceived, now_s: float) -> None:
         tx, request, flow = event.transaction, event.request, event.flow
-        if request.to_tag is not None:
+        if tx.in_dialog:
             self._sip_side.in_dialog(tx, request, flow, now_s)
         elif request.method == "INVITE":
             self._invited(tx, request, flow, now_s)

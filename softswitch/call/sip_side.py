@@ -76,7 +76,7 @@ class SipSide:
 
     def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """A request with a To tag: re-INVITE, BYE, OPTIONS."""
-        found = self._dialogs.get((request.call_id, request.to_tag or ""))
+        found = self._dialogs.get((request.headers["call-id"][0], tx.to_tag))
         dialog = found[1].dialog if found else None
         if found is None or dialog is None or dialog.remote_tag != (request.from_tag or ""):
             self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
@@ -109,7 +109,7 @@ class SipSide:
         self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
     ) -> None:
         self._stack.respond(tx, 200, now_s=now_s)
-        self._forget(request.call_id, request.to_tag or "")
+        self._forget(request.headers["call-id"][0], tx.to_tag)
         side = live.side_of(leg)
         if side is not None:
             self._feed(live, ev.HungUp(side, request.first("reason") or ""), now_s)

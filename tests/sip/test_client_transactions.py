@@ -8,10 +8,11 @@ from sip.errors import LocalError
 from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Address
 from sip.machines import State
-from sip.message import Request, Response
+from sip.message import Request
 from sip.parser import parse_message
 from sip.stack import Stack
 from tests.simulation.wire import make_stack
+from tests.sip.answers import answered
 from tests.sip.peers import ALICE, BOB, Pair, request
 
 
@@ -35,9 +36,7 @@ class Lone:
 
     def answer(self, asked: Request, status: int, to_tag: str | None = "bob") -> None:
         """Let a response come in."""
-        self.stack.receive(
-            bytes(Response.answering(asked, status, to_tag=to_tag)), self.flow, self.now_s
-        )
+        self.stack.receive(bytes(answered(asked, status, to_tag=to_tag)), self.flow, self.now_s)
 
     def advance_to(self, now_s: float) -> list[float]:
         """Let time pass; the moments at which something was sent are returned."""

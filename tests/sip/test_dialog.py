@@ -7,6 +7,7 @@ import pytest
 from sip.dialog import ROUTES_MAX, Dialog
 from sip.errors import RemoteError
 from sip.message import Request, Response
+from tests.sip.answers import answered
 from tests.sip.peers import Pair, request
 
 ROUTES = [
@@ -27,7 +28,7 @@ def answer(invite: Request, status: int = 200, *headers: tuple[str, str]) -> Res
     fields = headers or (("Contact", "<sip:bob@192.0.2.2:5070>"),)
     asked = invite.copy()
     asked.set("via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1")
-    return Response.answering(asked, status, to_tag="b1", headers=fields)
+    return answered(asked, status, to_tag="b1", headers=fields)
 
 
 def uac(*headers: tuple[str, str]) -> Dialog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sip.flow import Address, Flow
-from sip.matching import merge_key, reply_flow, sent_by, server_key, stamp_source
+from sip.matching import reply_flow, sent_by, server_key, stamp_source
 from sip.message import Request
 from tests.sip.peers import request
 
@@ -78,12 +78,6 @@ def test_without_the_cookie_the_whole_request_is_the_key() -> None:
         other = old.copy()
         other.set(name, value)
         assert server_key(other, "INVITE") != server_key(old, "INVITE")
-
-
-def test_only_requests_outside_dialogs_can_be_merged() -> None:
-    """8.2.2.2 asks for no To tag."""
-    assert merge_key(request("INVITE")) is not None
-    assert merge_key(request("INVITE", To="<sip:b@c>;tag=1")) is None
 
 
 @pytest.mark.parametrize(

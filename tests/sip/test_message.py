@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sip.answers import stateless_answer, trying
+from sip.checks import Refusal
 from sip.errors import LocalError, RemoteError
 from sip.message import Message, Request, Response
 from sip.parser import parse_message
 from sip.values import parse_via
+from tests.sip.answers import answered
 from tests.sip.samples import (
     extension_names,
     header_values,
@@ -152,7 +155,7 @@ def test_never_prints_a_line_break_inside_a_value(value: str) -> None:
 
 def test_answer_copies_what_the_rfc_wants() -> None:
     """RFC 3261 8.2.6.2 and 12.1.1: 180 copies Record-Route and gets a To tag."""
-    answer = Response.answering(invite(), 180, to_tag="ours", headers=[("m", "<sip:sw@h>")])
+    answer = answered(invite(), 180, to_tag="ours", headers=[("m", "<sip:sw@h>")])
     assert answer.reason == "Ringing"
     assert answer.all("via") == invite().all("via")
     assert answer.to_tag == "ours"
@@ -163,7 +166,7 @@ def test_answer_copies_what_the_rfc_wants() -> None:
 
 def test_trying_has_no_tag_and_copies_timestamp() -> None:
     """RFC 3261 8.2.6.1."""
-    answer = Response.answering(invite(("Timestamp", "54")), 100, to_tag="ours")
+    answer = parse_message(trying(invite(("Timestamp", "54"))))
     assert answer.to_tag is None
     assert answer.first("timestamp") == "54"
     assert answer.first("record-route") is None
@@ -172,19 +175,26 @@ def test_trying_has_no_tag_and_copies_timestamp() -> None:
 def test_a_to_tag_that_is_there_stays() -> None:
     """Inside a dialog the answer's To is the request's."""
     request = invite(("To", "<sip:b@h>;tag=old"))
-    assert Response.answering(request, 200, to_tag="new").to_tag == "old"
+    assert answered(request, 200, to_tag="new").to_tag == "old"
 
 
 def test_malformed_to_goes_back_as_it_came() -> None:
     """The 400 that says so must not fail for the same reason."""
     request = invite(("To", '"Mr. J. User <sip:j.user@example.com>;x="'))
-    answer = Response.answering(request, 400, to_tag="t")
+    answer = parse_message(stateless_answer(request, Refusal(400)))
     assert answer.all("to") == request.all("to")
+
+
+def test_a_line_break_in_an_answer_is_our_own_bug() -> None:
+    """It would be a header of its own."""
+    for header, reason in ((("Reason", "a\r\nX: y"), None), (("Reason", "a"), "OK\r\nX: y")):
+        with pytest.raises(LocalError):
+            answered(invite(), 486, reason, to_tag="t", headers=[header])
 
 
 def test_failure_has_no_record_route() -> None:
     """Only what may make a dialog needs the route set."""
-    answer = Response.answering(invite(), 486, "Occupied", to_tag="t")
+    answer = answered(invite(), 486, "Occupied", to_tag="t")
     assert answer.first("record-route") is None
     assert answer.start_line() == "SIP/2.0 486 Occupied"
 
@@ -192,7 +202,7 @@ def test_failure_has_no_record_route() -> None:
 def test_answering_leaves_the_request_alone() -> None:
     """Adding to a copied field must not add to the request's list."""
     request = invite()
-    Response.answering(request, 200, to_tag="t", headers=[("Via", "SIP/2.0/UDP more")])
+    answered(request, 200, to_tag="t", headers=[("Via", "SIP/2.0/UDP more")])
     assert len(request.all("via")) == 2
 
 
@@ -234,7 +244,7 @@ def test_latin_1_head_is_answered_in_its_own_bytes() -> None:
     request = parse_message(data.replace("é".encode(), b"\xe9"))
     assert isinstance(request, Request)
     assert request.from_.display == "José"
-    answer = Response.answering(request, 200, to_tag="t", headers=[("Subject", "☎")])
+    answer = answered(request, 200, to_tag="t", headers=[("Subject", "☎")])
     assert b"From: Jos\xe9 <sip:j@h>;tag=1" in answer.to_bytes()
 
 

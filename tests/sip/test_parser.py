@@ -23,6 +23,7 @@ from sip.parser import (
 )
 from sip.uri import parse_uri
 from sip.values import parse_name_addr, split_commas
+from tests.sip.answers import answered
 from tests.sip.samples import SDP, invite
 
 INVITE = invite().to_bytes()
@@ -70,7 +71,7 @@ def test_any_bytes_give_a_message_or_a_remote_error(data: bytes) -> None:
         salvaged = salvage(data)
         if salvaged is not None:
             assert salvaged.via.branch
-            answer = Response.answering(salvaged, 400, to_tag="t").to_bytes()
+            answer = answered(salvaged, 400, to_tag="t").to_bytes()
             assert answer.startswith(b"SIP/2.0 400 Bad Request\r\nVia: ")
         return
     typed_access(message)
@@ -196,7 +197,7 @@ def test_broken_request_can_be_answered_from_what_is_readable() -> None:
     """The stateless 400 needs Via, From, To, Call-ID and CSeq (RFC 3261 8.2.6.2)."""
     request = salvage(broken(b"Supported: replaces", b"Supported \x01 replaces"))
     assert request is not None
-    answer = parse_message(Response.answering(request, 400, to_tag="t").to_bytes())
+    answer = parse_message(answered(request, 400, to_tag="t").to_bytes())
     assert answer.via == parse_message(INVITE).via
     assert answer.call_id == "3848276298220188511@atlanta.example.com"
 

@@ -12,6 +12,7 @@ from sip.message import Request, Response
 from sip.parser import parse_message
 from sip.stack import Limits, Stack
 from sip.transaction import ServerTransaction
+from tests.sip.answers import answered
 from tests.sip.peers import ALICE, BOB, Pair, request, wire_bytes
 
 
@@ -442,7 +443,7 @@ def test_responses_and_trusted_sources_have_no_rate() -> None:
     lone = Lone(limits=limits)
     for number in range(3):
         lone.receive(wire_bytes(request("OPTIONS"), branch=f"z9hG4bK{number}"))
-    answer = bytes(Response.answering(parse_request(), 200, to_tag="x"))
+    answer = bytes(answered(parse_request(), 200, to_tag="x"))
     for _ in range(3):
         lone.receive(answer, lone.flow._replace(remote=BOB))
     assert lone.stack.transactions == 3
