@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sip.abnf import is_token, parse_number
+from sip.abnf import TOKEN, parse_number
 from sip.errors import LocalError, RemoteError
 from sip.headers import CANONICAL, SPELLING, canonical_name, spelled
 from sip.reasons import reason_phrase
@@ -30,6 +30,12 @@ MAX_FORWARDS_MAX = 255
 
 # A top Via as nearly everybody writes it, up to its parameters.
 _QUICK_SENT_BY = re.compile(r"SIP/2\.0/[A-Z]+ ([A-Za-z0-9.\-]*[A-Za-z0-9](?::[1-9][0-9]{0,4})?);")
+
+# A From or To as nearly everybody writes it: an address in angle brackets, then the tag or nothing.
+_QUICK_TAG = re.compile(
+    rf'(?:"[^"\\\x00-\x1f\x7f]*"[ \t]*|[^"<>,;\x00-\x1f\x7f]*)'
+    rf'<[^<>"\x00-\x20]*>(?:;tag=({TOKEN}))?'
+)
 
 
 class Message:
@@ -110,17 +116,14 @@ class Message:
     @property
     def from_tag(self) -> str | None:
         """The tag of From."""
-        tag = _quick_tag(self.required("from"))
-        return self.from_.tag if tag is None else tag
+        match = _QUICK_TAG.fullmatch(self.required("from"))
+        return self.from_.tag if match is None else match[1]
 
     @property
     def to_tag(self) -> str | None:
         """The tag of To, None before a dialog."""
-        text = self.required("to")
-        if text.endswith(">"):  # nothing follows the address
-            return None
-        tag = _quick_tag(text)
-        return self.to.tag if tag is None else tag
+        match = _QUICK_TAG.fullmatch(self.required("to"))
+        return self.to.tag if match is None else match[1]
 
     # Typed access; each raises RemoteError that begins with the field's name
 
@@ -329,18 +332,3 @@ def header_table(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
         key = CANONICAL.get(name) or canonical_name(name)
         table.setdefault(key, []).append(value)
     return table
-
-
-def _quick_tag(text: str) -> str | None:
-    """The tag in a From or To as nearly everybody writes it; None: unknown, parse it all.
-
-    A quoted parameter could hide a false tag, and a comma or space another value, so with any of
-    them after the angle bracket the slow way decides.
-    """
-    end_of_uri = text.rfind(">") + 1
-    at = text.find(";tag=", end_of_uri)
-    if at < 0 or '"' in text[end_of_uri:]:
-        return None
-    end = text.find(";", at + 5)
-    tag = text[at + 5 :] if end < 0 else text[at + 5 : end]
-    return tag if is_token(tag) else None

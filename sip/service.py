@@ -123,13 +123,15 @@ class SipService(Service):
 
     def _receive(self, batch: list[tuple[bytes, Flow]]) -> None:
         now_s = self._clock()
+        stack = self.stack
         for data, flow in batch:
             try:
-                self.stack.receive(data, flow, now_s)
+                stack.receive(data, flow, now_s)
             except Exception:
                 # A bug of ours on one message must not take the others down.
                 log.failure("message of {size} bytes from {flow}", size=len(data), flow=flow)
-            self._tell(now_s)
+            if stack.effects.events:
+                self._tell(now_s)
         self._settle(now_s)
 
     def _wake(self) -> None:
@@ -150,17 +152,24 @@ class SipService(Service):
         if self._settling:
             return
         self._settling = True
+        effects = self.stack.effects
         try:
-            self._tell(now_s)
-            while self._send(self.stack.take_outgoing()) or self._lost:
-                lost, self._lost = self._lost, []
-                for flow in lost:
-                    self.stack.flow_failed(flow, now_s)
-                    self._on_flow_lost(flow)
-                self._tell(now_s)
+            while effects.events or effects.outgoing or self._lost:
+                if effects.events:
+                    self._tell(now_s)
+                if effects.outgoing:
+                    self._send(self.stack.take_outgoing())
+                if self._lost:
+                    self._pass_on_lost(now_s)
         finally:
             self._settling = False
         self._arm(now_s)
+
+    def _pass_on_lost(self, now_s: float) -> None:
+        lost, self._lost = self._lost, []
+        for flow in lost:
+            self.stack.flow_failed(flow, now_s)
+            self._on_flow_lost(flow)
 
     def _advance(self, now_s: float) -> None:
         try:
@@ -179,21 +188,20 @@ class SipService(Service):
                     log.failure("user of the stack, at {event}", event=type(event).__name__)
             events = self.stack.take_events()
 
-    def _send(self, outgoing: list[tuple[bytes, Flow]]) -> bool:
+    def _send(self, outgoing: list[tuple[bytes, Flow]]) -> None:
         for data, flow in outgoing:
-            if flow.reliable:
+            udp = self._udp.get(flow.local) if flow.transport == "udp" else None
+            if udp is not None:
+                udp.send(data, flow)
+            elif flow.transport != "udp":
                 self._streams.send(data, flow)
-            elif (udp := self._udp_for(flow.local)) is not None:
+            elif (udp := self._wildcard_udp(flow.local)) is not None:
                 udp.send(data, flow)
             else:
                 log.warn("no udp listener on {local} any more", local=flow.local)
-        return bool(outgoing)
 
-    def _udp_for(self, local: Address) -> UdpListener | None:
-        """The listener of an exact address, or the wildcard one of its port."""
-        found = self._udp.get(local)
-        if found is not None:
-            return found
+    def _wildcard_udp(self, local: Address) -> UdpListener | None:
+        """The listener on all addresses with the port of a local address."""
         wildcard = "::" if ":" in local.host else "0.0.0.0"
         return self._udp.get(Address(wildcard, local.port))
 

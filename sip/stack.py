@@ -50,13 +50,13 @@ class Stack:
         supported: frozenset[str] = frozenset(),
         limits: Limits | None = None,
     ) -> None:
-        self._effects = Effects()
+        self.effects = Effects()  # to see whether there is something to take
         timers = timers or Timers()
         limits = limits or Limits()
         self._rate = RequestRate(limits)
-        self._clients = ClientTransactions(self._effects, timers, token)
+        self._clients = ClientTransactions(self.effects, timers, token)
         self._servers = ServerTransactions(
-            self._effects,
+            self.effects,
             timers,
             token,
             Acceptance(allow, supported),
@@ -67,7 +67,7 @@ class Stack:
     @property
     def counters(self) -> Counters:
         """How often what happened; live, to be read only."""
-        return self._effects.counters
+        return self.effects.counters
 
     @property
     def transactions(self) -> int:
@@ -77,28 +77,28 @@ class Stack:
     @property
     def timers_armed(self) -> int:
         """How many timers wait; none when no transaction is kept."""
-        return len(self._effects.timers)
+        return len(self.effects.timers)
 
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
         """Take one datagram, or one message of a stream."""
         is_response = data.startswith(b"SIP/2.0 ")
         if not is_response and not self._rate.admits(flow.remote.host, now_s):
-            self._effects.counters.over_rate += 1
+            self.effects.counters.over_rate += 1
             return
         try:
             message = parse_message(data)
         except RemoteError as error:
-            self._effects.counters.malformed += 1
+            self.effects.counters.malformed += 1
             self._refuse_malformed(data, flow, error)
             return
         try:
             if isinstance(message, Request):
-                self._effects.counters.requests_received += 1
+                self.effects.counters.requests_received += 1
                 self._servers.receive(message, flow, now_s)
             else:
                 self._receive_response(message, flow, now_s)
         except RemoteError:
-            self._effects.counters.malformed += 1
+            self.effects.counters.malformed += 1
 
     def respond(
         self,
@@ -171,7 +171,7 @@ class Stack:
 
     def advance(self, now_s: float) -> None:
         """Let the timers that are due come up."""
-        timers = self._effects.timers
+        timers = self.effects.timers
         due = timers.pop_due(now_s)
         while due is not None:
             step, tx, cause = due
@@ -180,22 +180,22 @@ class Stack:
 
     def next_deadline_s(self) -> float | None:
         """When ``advance`` is to be called next, or ``None`` when nothing waits."""
-        return self._effects.timers.next_deadline_s()
+        return self.effects.timers.next_deadline_s()
 
     def take_events(self) -> list[Event]:
         """The events since the last call, in order."""
-        events, self._effects.events = self._effects.events, []
+        events, self.effects.events = self.effects.events, []
         return events
 
     def take_outgoing(self) -> list[tuple[bytes, Flow]]:
         """What is to be sent since the last call, in order."""
-        outgoing, self._effects.outgoing = self._effects.outgoing, []
+        outgoing, self.effects.outgoing = self.effects.outgoing, []
         return outgoing
 
     def _receive_response(self, response: Response, flow: Flow, now_s: float) -> None:
-        self._effects.counters.responses_received += 1
+        self.effects.counters.responses_received += 1
         if not self._clients.receive(response, flow, now_s):
-            self._effects.counters.responses_unmatched += 1
+            self.effects.counters.responses_unmatched += 1
 
     def _refuse_malformed(self, data: bytes, flow: Flow, error: RemoteError) -> None:
         """Answer what was broken when it still says whom to answer, and drop the rest."""

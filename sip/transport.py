@@ -29,6 +29,10 @@ DATAGRAMS_PER_TURN = 64
 
 DATAGRAM_BYTES_MAX = 65535
 
+FLOWS_MAX = 50_000
+"""Flows that a listener remembers, so that a peer's next datagram makes no new one: 300 bytes each,
+all forgotten together when there are more (a flood from made-up sources)."""
+
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """What the kernel may keep while we work: some 3,000 messages. It cuts this to its own maximum."""
 
@@ -126,6 +130,8 @@ class UdpListener:
         self._ipv6 = ":" in listener.address.host
         self._read: Callable[[], tuple[bytes, Flow]] = self._read_bound
         self._local = listener.address
+        self._is_wildcard = listener.is_wildcard
+        self._flows: dict[tuple[str, int], Flow] = {}
 
     @property
     def address(self) -> Address:
@@ -143,7 +149,7 @@ class UdpListener:
             sock.close()
             raise ListenFailed(self.listener, reason_text(error)) from error
         self._local = Address(self.listener.address.host, sock.getsockname()[1])
-        if self.listener.is_wildcard:
+        if self._is_wildcard:
             self._read = self._read_wildcard
         self._socket = sock
         self._reactor.addReader(self)
@@ -160,7 +166,7 @@ class UdpListener:
         if self._socket is None:
             return
         try:
-            if self.listener.is_wildcard:
+            if self._is_wildcard:
                 self._socket.sendmsg([data], self._source(flow.local.host), 0, tuple(flow.remote))
             else:
                 self._socket.sendto(data, flow.remote)
@@ -209,7 +215,14 @@ class UdpListener:
     def _read_bound(self) -> tuple[bytes, Flow]:
         assert self._socket is not None
         data, remote = self._socket.recvfrom(DATAGRAM_BYTES_MAX)
-        return data, Flow("udp", self._local, Address(remote[0], remote[1]))
+        return data, self._flows.get(remote) or self._new_flow(remote)
+
+    def _new_flow(self, remote: tuple[str, int]) -> Flow:
+        """The flow of a peer on a bound listener; an IPv6 address has more than host and port."""
+        if len(self._flows) >= FLOWS_MAX:
+            self._flows.clear()
+        flow = self._flows[remote] = Flow("udp", self._local, Address(remote[0], remote[1]))
+        return flow
 
     def _read_wildcard(self) -> tuple[bytes, Flow]:
         assert self._socket is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sip.dialog import Dialog
 from sip.flow import Flow
@@ -86,8 +87,7 @@ class LiveCall:
         return "b" if answered is not None and self.branches[answered.number] is leg else None
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(NamedTuple):
     """What a transaction of ours is for: the ``owner`` that comes back with its events."""
 
     call: LiveCall

@@ -350,10 +350,12 @@ class CallService(Service):
                 self._timers.cancel(timer)
             live.timers.clear()
             return
-        self._timers.cancel(live.timers.pop(action.name, 0))
-        if action.at_s is not None:
-            live.timers[action.name] = self._timers.schedule(action.at_s, (live, action.name))
-            self._arm(now_s)
+        name, at_s = action
+        if name in live.timers:
+            self._timers.cancel(live.timers.pop(name))
+        if at_s is not None:
+            live.timers[name] = self._timers.schedule(at_s, (live, name))
+            self._arm(at_s, now_s)
 
     def _settle(self, live: LiveCall, action: ev.Settle, now_s: float) -> None:
         machine = live.machine
@@ -374,12 +376,9 @@ class CallService(Service):
 
     # --- time -------------------------------------------------------------------------------------
 
-    def _arm(self, now_s: float) -> None:
+    def _arm(self, deadline_s: float, now_s: float) -> None:
         """Keep one reactor timer, for the earliest deadline; one that fires early does no harm."""
-        deadline_s = self._timers.next_deadline_s()
-        if deadline_s is None:
-            return
-        if self._timer is not None and self._timer.active():
+        if self._timer is not None:
             if self._timer_at_s <= deadline_s:
                 return
             self._timer.cancel()
@@ -395,7 +394,9 @@ class CallService(Service):
             if name != SILENCE or self._sip_side.is_silent(live):
                 self._feed(live, ev.TimerFired(name), now_s)
         self._sip.flush()
-        self._arm(now_s)
+        deadline_s = self._timers.next_deadline_s()
+        if deadline_s is not None:
+            self._arm(deadline_s, now_s)
 
     def _media_seen(self, calls: Iterable[CallId]) -> None:
         for call_id in calls:
