@@ -17,7 +17,7 @@ from sip.sdp_reading import (
     SessionDescription,
     parse,
 )
-from sip.sdp_writing import G711_FORMATS, build_audio, g711_formats, rewrite
+from sip.sdp_writing import G711_FORMATS, build_audio, g711_formats, rewrite, with_direction
 
 __all__ = [
     "DIRECTIONS",
@@ -35,4 +35,5 @@ __all__ = [
     "g711_formats",
     "parse",
     "rewrite",
+    "with_direction",
 ]

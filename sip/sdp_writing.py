@@ -89,6 +89,21 @@ def rewrite(
     return _joined(out)
 
 
+def with_direction(body: bytes, direction: str) -> bytes:
+    """The description with this direction in all its sections, whatever it said before; a hold by
+    the null address stays one. Raises RemoteError when it is broken."""
+    session, *sections = _sections(text_lines(body))
+    out = [line for line in session if _is_no_direction(line)]
+    for section in sections:
+        out += [line for line in section if _is_no_direction(line)]
+        out.append(f"a={direction}")
+    return _joined(out)
+
+
+def _is_no_direction(line: str) -> bool:
+    return line[:2] != "a=" or line[2:].strip() not in DIRECTIONS
+
+
 def _opening(host: str, session_id: int, version: int) -> list[str]:
     address = f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
     return ["v=0", f"o=- {session_id} {version} {address}", "s=-", f"c={address}"]

@@ -4,58 +4,52 @@ Inputs and ``now_s`` go in, actions come out; nothing here waits, sends or reads
 thing (credit, media ports, the phones) is an action whose result comes back as an input, so CANCEL,
 BYE and timeouts may come in any state.
 
-    PREPARING   ports and credit are asked for
-    DIALLING    branches are out; the caller hears ringing or early media
-    TALKING     one branch answered
-    ENDING      everyone was told; the ports' statistics are awaited
-    ENDED       settled; only stragglers come
+    DIALLING      the plan is tried (``dialling.py``); the caller hears ringing or early media
+    TALKING       two sides are connected: at first the caller ("a") and the branch that answered
+                  ("b"); transfers put other branches in their places
+    TRANSFERRING  they still are, while another party is dialled for one of them
+    ENDING        everyone was told; the ports' statistics are awaited
+    ENDED         settled; only stragglers come
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-from rtp.messages import LegStatistics, PlayTone
+from rtp.messages import LegStatistics, PlayTone, StopTone
 from sip.errors import RemoteError
+from sip.sdp import with_direction
 from softswitch.call import events as ev
 from softswitch.call import failover
 from softswitch.call.branches import Branch, Branches, BranchState
 from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
+from softswitch.call.dialling import FIRST, SILENCE, STEP, Dialling, Directory, Names, Unreached
 from softswitch.call.media_session import CALLER_LEG, Caller, MediaSession
 from softswitch.call.reoffer import Reoffer
+from softswitch.call.resync import RETRY_S, Resync
+from softswitch.call.transfer import Transfer, names_of
 from softswitch.ids import CallId
-from softswitch.routing.plan import DialTrunks, Payment, Plan, Refuse, RingUser, Step
+from softswitch.routing.plan import Payment, Plan, Record
 
-TRUNK_SILENCE_S = 4.0  # a carrier that has not even said 100 Trying by then is taken as dead
 WARNING_TONE_S = 1.0
-# Ports and credit take milliseconds; a store that is away is waited for some seconds. Beyond, a
-# worker or a disk hangs: the caller is told, and an ended call is settled without statistics.
-PREPARE_MAX_S = 15.0
-RELEASE_MAX_S = 10.0
-SILENCE = "silence"  # fires only if not even 100 Trying came from the latest branch
+RELEASE_MAX_S = 10.0  # an ended call whose worker hangs is settled without statistics
+RESYNC = "resync"  # a re-INVITE of ours is to be tried again
 ALL_TIMERS = ""  # the name that stands for every timer of the call
 
 
 class State(Enum):
     """Where the call stands; see the head of this file."""
 
-    PREPARING = "preparing"
     DIALLING = "dialling"
     TALKING = "talking"
+    TRANSFERRING = "transferring"
     ENDING = "ending"
     ENDED = "ended"
 
 
-class Directory(Protocol):
-    """Where a step's branches go, as things stand now."""
-
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
-        """All contacts of a user, or a target per trunk that has room, in order."""
-
-    def media_host(self, local_host: str) -> str:
-        """The address that SDP shows for a local one (``sip.advertised_address``)."""
+UP = (State.TALKING, State.TRANSFERRING)
 
 
 class Call:
@@ -80,11 +74,11 @@ class Call:
         self.id = call_id
         self.plan = plan
         self.offer = offer
-        self.state = State.PREPARING
+        self.state = State.DIALLING
         self.trace = list(plan.trace)
         self.records = list(plan.records)
         self.branches = Branches()
-        self.answered: Branch | None = None
+        self.parties: dict[ev.Side, Branch | None] = {"a": None}  # None: the caller
         self.charges = Charges(call_id)
         self.statistics: tuple[LegStatistics, ...] = ()
         self.cause = "failed"
@@ -97,12 +91,13 @@ class Call:
         self._journal_as = journal
         self._call_max_s = call_max_s
         self._actions: list[ev.Action] = []
-        self._step = -1
-        self._waiting: set[str] = set()
-        self._targets: list[ev.Target] = []
         self._media = MediaSession(call_id, caller, directory.media_host)
+        self._dialling = self._dial(plan, offer)
         self._rang = 0
-        self._reoffer: Reoffer | None = None
+        self._reoffer: Reoffer | None = None  # a side's change
+        self._resync: Resync | None = None  # one of ours
+        self._transfer: Transfer | None = None
+        self._transfers = 0
         self._owes_ack = False  # the callee's offer is answered by the caller's ACK (delayed offer)
 
     # --- the way in -------------------------------------------------------------------------------
@@ -119,7 +114,21 @@ class Call:
     def _do(self, *actions: ev.Action) -> None:
         self._actions.extend(actions)
 
-    # --- preparing --------------------------------------------------------------------------------
+    def _dial(self, plan: Plan, offer: bytes, names: Names = FIRST) -> Dialling:
+        return Dialling(
+            plan,
+            offer,
+            names=names,
+            do=self._do,
+            branches=self.branches,
+            charges=self.charges,
+            media=self._media,
+            directory=self._directory,
+            records=self.records,
+            trace=self.trace,
+        )
+
+    # --- dialling ---------------------------------------------------------------------------------
 
     def _begin(self, event: ev.Invited, now_s: float) -> None:
         if self.offer:
@@ -127,112 +136,42 @@ class Call:
                 self._media.read("a", self.offer)
             except RemoteError as error:
                 return self._refuse(error.status_hint, "rejected", str(error), now_s)
-        if self.plan.incoming is not None:
-            self._hold(INCOMING, self.plan.incoming)
-        return self._next_step(480, now_s)
+        return self._go_on(self._dialling.begin(now_s), now_s)
 
-    def _next_step(self, status: int, now_s: float) -> None:
-        """Prepare the next step that can be tried; ``status`` is how the one before it failed."""
-        while True:
-            self._step += 1
-            if self._step >= len(self.plan.steps):
-                cause = failover.cause_of(status)
-                if cause in failover.SAID_BY_CALLEE:
-                    self.hangup_by = "callee"
-                return self._refuse(failover.caller_status(status), cause, "", now_s)
-            step = self.plan.steps[self._step]
-            if isinstance(step, Refuse):  # routing has written its reason into the trace
-                return self._refuse(step.status, step.cause, step.reason, now_s, traced=True)
-            self._targets = list(self._directory.targets(step))
-            if self._targets:
-                return self._prepare(step, now_s)
-            status = 503 if isinstance(step, DialTrunks) else 480
-            self.trace.append(f"{_name(step)}: nothing to call, {status}")
-
-    def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> None:
-        self.state = State.PREPARING
-        self.records.extend(step.joins)
-        payment = step.payment if isinstance(step, DialTrunks) else None
-        if payment is not None:
-            self._hold(str(self._step), payment)
-        self._allocate()
-        if self._waiting:
-            self._do(ev.SetTimer("step", now_s + PREPARE_MAX_S))
-        else:
-            self._launch_step(now_s)
-
-    def _hold(self, part: str, payment: Payment) -> None:
-        hold = self.charges.hold(part, payment)
-        self._waiting.add(hold.hold)
-        self._do(hold)
-
-    def _allocate(self) -> None:
-        asked = self._media.allocate(target.flow.local.host for target in self._targets)
-        if asked:
-            self._waiting.add("media")
-            self._do(*asked)
+    def _go_on(self, unreached: Unreached | None, now_s: float) -> None:
+        """The plan goes on, or has come to its end without an answer."""
+        if unreached is None:
+            return
+        if self._transfer is not None:
+            self._transfer_failed(self._transfer, unreached, now_s)
+            return
+        if unreached.said_by_callee:
+            self.hangup_by = "callee"
+        status, cause, reason, traced, _ = unreached
+        self._refuse(status, cause, reason, now_s, traced=traced)
 
     def _media_ready(self, event: ev.MediaReady, now_s: float) -> None:
-        self._media.opened(event.legs)
-        self._prepared("media", now_s)
+        self._dialling.media_ready(event, now_s)
 
     def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
-        self.trace.append(f"no media ports: {event.reason}")
-        self._refuse(503, "failed", event.reason, now_s)
-
-    def _not_prepared(self, event: ev.TimerFired, now_s: float) -> None:
-        missing = "media ports" if "media" in self._waiting else "the store"
-        self._refuse(503, "failed", f"{missing} did not answer in {PREPARE_MAX_S:g} s", now_s)
+        self._go_on(self._dialling.media_refused(event), now_s)
 
     def _credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
-        self.charges[event.hold].granted(event.micros)
-        self._prepared(event.hold, now_s)
-
-    def _prepared(self, what: str, now_s: float) -> None:
-        self._waiting.discard(what)
-        if not self._waiting:
-            self._launch_step(now_s)
+        self._dialling.credit_held(event, now_s)
 
     def _credit_denied(self, event: ev.CreditDenied, now_s: float) -> None:
-        charge = self.charges.pop(event.hold)
-        self._waiting.discard(event.hold)
-        self.trace.append(f"credit refused for account {charge.payment.account}: {event.reason}")
-        if event.failed:
-            return self._refuse(503, "failed", event.reason, now_s)
-        if charge.is_incoming:
-            return self._refuse(480, "no_credit", event.reason, now_s)
-        if self._step + 1 < len(self.plan.steps):
-            return self._next_step(402, now_s)
-        return self._refuse(402, "no_credit", event.reason, now_s)
+        self._go_on(self._dialling.credit_denied(event, now_s), now_s)
 
-    # --- dialling ---------------------------------------------------------------------------------
+    def _branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
+        self._go_on(self._dialling.failed(event, now_s), now_s)
 
-    def _launch_step(self, now_s: float) -> None:
-        self.state = State.DIALLING
-        step = self.plan.steps[self._step]
-        assert not isinstance(step, Refuse)
-        if isinstance(step, RingUser):
-            for target in self._targets:
-                self._launch(target, now_s)
-        else:
-            self._launch_trunk(now_s)
-        self._do(ev.SetTimer("step", now_s + step.timeout_s))
-
-    def _launch_trunk(self, now_s: float) -> None:
-        self._launch(self._targets.pop(0), now_s)
-        self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
-
-    def _launch(self, target: ev.Target, now_s: float) -> None:
-        branch = self.branches.start(self._step, target, now_s)
-        self._do(ev.Launch(branch.number, target, self._media.shown(self.offer, branch.leg)))
+    def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
+        self._go_on(self._dialling.timer_fired(event, now_s), now_s)
 
     def _branch_rang(self, event: ev.BranchRang, now_s: float) -> None:
-        branch = self.branches[event.branch]
-        if branch.state is not BranchState.CALLING:
+        branch = self._dialling.rang(event, now_s)
+        if branch is None:
             return
-        if branch.rang_s is None:
-            branch.rang_s = now_s
-            self._do(ev.SetTimer(SILENCE, None))
         # Several phones ring: whose early media would it be? The caller hears its own ringing.
         if (
             event.sdp
@@ -257,53 +196,7 @@ class Call:
 
     def _connect(self, branch: Branch) -> None:
         host, talking = branch.target.flow.remote.host, self.state is State.TALKING
-        self._do(*self._media.connect(branch.leg, host, talking=talking))
-
-    def _branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
-        branch = self.branches[event.branch]
-        branch.ended_s = now_s
-        if branch.state is not BranchState.CALLING:
-            return None
-        branch.state, branch.status = BranchState.FAILED, event.status
-        self.trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
-        if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
-            return self._launch_trunk(now_s)
-        if event.status >= 600:
-            self._do(*self.branches.cancel())
-        if not self.branches.live():
-            return self._step_failed(now_s)
-        return None
-
-    def _is_trunk_step(self) -> bool:
-        return isinstance(self.plan.steps[self._step], DialTrunks)
-
-    def _step_failed(self, now_s: float) -> None:
-        status = self.branches.failure(self._step, on_trunks=self._is_trunk_step())
-        self._do(ev.SetTimer("step", None), ev.SetTimer(SILENCE, None))
-        if self._step + 1 < len(self.plan.steps):
-            self._do(*self.charges.void(str(self._step)))
-        self._next_step(status, now_s)
-
-    def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
-        if event.name == SILENCE:
-            self._trunk_silent(now_s)
-        else:
-            self._step_timed_out(now_s)
-
-    def _step_timed_out(self, now_s: float) -> None:
-        self.trace.append(f"{_name(self.plan.steps[self._step])}: no answer in time")
-        self._do(*self.branches.cancel(480))
-        self._step_failed(now_s)
-
-    def _trunk_silent(self, now_s: float) -> None:
-        """No response at all: cancel (a late 200 is ended at once) and try the next one."""
-        for branch in self.branches.live():
-            self.trace.append(f"{branch.target.name}: silent for {TRUNK_SILENCE_S:g} s")
-        self._do(*self.branches.cancel(503))
-        if self._targets:
-            self._launch_trunk(now_s)
-        else:
-            self._step_failed(now_s)
+        self._do(*self._media.connect("b", branch.leg, host, talking=talking))
 
     def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
         self.hangup_by = "caller"
@@ -318,14 +211,10 @@ class Call:
         try:
             self._media.read("b", event.sdp)
         except RemoteError as error:
-            self._late_answer(event, now_s)
-            status = failover.answer_status(error.status_hint)
-            return self._branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
-        branch.state, branch.status = BranchState.ANSWERED, 200
-        branch.answered_s = self.answered_s = now_s
-        self.answered = branch
-        self.trace.append(f"{branch.target.name}: answered")
-        self._do(*self.branches.cancel(elsewhere=True))
+            return self._answer_refused(event, error, now_s)
+        self._accept(branch, now_s)
+        self.answered_s = now_s
+        self.parties["b"] = branch
         self.state = State.TALKING
         self._connect(branch)
         if self.offer:
@@ -334,12 +223,24 @@ class Call:
         self._do(ev.AnswerCaller(200, self._media.shown(event.sdp, CALLER_LEG)))
         return self._start_talking(now_s)
 
-    def _start_talking(self, now_s: float) -> None:
+    def _answer_refused(self, event: ev.BranchAnswered, error: RemoteError, now_s: float) -> None:
+        """A 2xx with a description that we cannot carry."""
+        self._late_answer(event, now_s)
+        status = failover.answer_status(error.status_hint)
+        self._branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
+
+    def _accept(self, branch: Branch, now_s: float) -> None:
+        """This branch is the one: take the others back."""
+        branch.state, branch.status, branch.answered_s = BranchState.ANSWERED, 200, now_s
+        self.trace.append(f"{branch.target.name}: answered")
         self._do(
-            ev.SetTimer("step", None),
+            *self.branches.cancel(elsewhere=True),
+            ev.SetTimer(STEP, None),
             ev.SetTimer(SILENCE, None),
-            ev.SetTimer("max", now_s + self._call_max_s),
         )
+
+    def _start_talking(self, now_s: float) -> None:
+        self._do(ev.SetTimer("max", now_s + self._call_max_s))
         self._do(*self.charges.answer(self._journal_as, now_s))
 
     def _late_answer(self, event: ev.BranchAnswered, now_s: float) -> None:
@@ -348,7 +249,8 @@ class Call:
 
     def _caller_acked(self, event: ev.CallerAcked, now_s: float) -> None:
         """Only a delayed offer has something to do here: the answer is in the caller's ACK."""
-        if not self._owes_ack or self.answered is None:
+        branch = self.parties.get("b")
+        if not self._owes_ack or branch is None:
             return
         try:
             self._media.read("a", event.sdp)
@@ -357,13 +259,13 @@ class Call:
             return
         self._owes_ack = False
         self._do(*self._media.update())
-        answer = self._media.shown(event.sdp, self.answered.leg)
-        self._do(ev.AckBranch(self.answered.number, answer))
+        answer = self._media.shown(event.sdp, branch.leg)
+        self._do(ev.AckBranch(branch.number, answer))
 
     # --- re-INVITE --------------------------------------------------------------------------------
 
     def _reoffered(self, event: ev.Reoffered, now_s: float) -> None:
-        if self._reoffer is not None:
+        if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
             self._do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
         reoffer = Reoffer(event.side, event.sdp, self._media)
@@ -375,15 +277,37 @@ class Call:
         self._reoffer = reoffer
 
     def _reoffer_answered(self, event: ev.ReofferAnswered, now_s: float) -> None:
-        reoffer = self._reoffer
-        if reoffer is None:
+        if self._reoffer is not None:
+            asked = self._reoffer.other
+            self._do(*self._reoffer.answered(event))
+            if self._reoffer.over:
+                self._reoffer = None
+        elif self._resync is not None:
+            asked = self._resync.asked
+            self._resync_answered(self._resync, event, now_s)
+        else:
             return
-        self._do(*reoffer.answered(event))
-        if reoffer.over:
-            self._reoffer = None
         if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
-            by = "callee" if reoffer.other == "b" else "caller"
-            self._end(by, "answered", event.reason, now_s)
+            self._end(_name_of(asked), "answered", event.reason, now_s)
+
+    def _resync_answered(self, resync: Resync, event: ev.ReofferAnswered, now_s: float) -> None:
+        self._do(*resync.answered(event))
+        if resync.over:
+            self._resync = None
+        elif not resync.waiting:
+            self._do(ev.SetTimer(RESYNC, now_s + RETRY_S))
+
+    def _start_resync(self, resync: Resync, now_s: float) -> None:
+        """Show a side what it has not seen; a change that is under way comes first."""
+        self._resync = resync
+        if self._reoffer is None:
+            self._do(resync.start())
+        else:
+            self._do(ev.SetTimer(RESYNC, now_s + RETRY_S))
+
+    def _refresh(self, event: ev.RefreshDue, now_s: float) -> None:
+        if self._reoffer is None and self._resync is None:
+            self._start_resync(Resync(self._media, event.side), now_s)
 
     def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
         if self._reoffer is None:
@@ -413,6 +337,9 @@ class Call:
         name, _, hold = event.name.partition(" ")
         if name == "max":
             self._end("switch", "answered", "the longest call allowed is over", now_s)
+        elif name == RESYNC:
+            if self._resync is not None and not self._resync.waiting:
+                self._start_resync(self._resync, now_s)
         elif hold in self.charges:
             _CHARGE_TIMERS[name](self, self.charges[hold], now_s)
 
@@ -428,31 +355,143 @@ class Call:
             return self._end("switch", "blocked", charge.blocked, now_s)
         return self._end("switch", "credit_exhausted", "the balance is used up", now_s)
 
+    # --- transfer ---------------------------------------------------------------------------------
+
+    def _transfer_asked(self, event: ev.TransferAsked, now_s: float) -> None:
+        """Dial the new party with what the kept side can do, as if it called."""
+        self._transfers += 1
+        self._transfer = transfer = Transfer(event.side)
+        self.state = State.TRANSFERRING
+        self.trace.append(f"the {_name_of(event.side)} transfers the {_name_of(transfer.kept)}")
+        self.trace.extend(event.plan.trace)
+        self._add_records(event.plan.records)
+        offer = with_direction(self._media.descriptions[transfer.kept], "sendrecv")
+        self._dialling = self._dial(event.plan, offer, names_of(self._transfers))
+        self._go_on(self._dialling.begin(now_s), now_s)
+
+    def _add_records(self, records: Iterable[Record]) -> None:
+        """There is one record for each account (a call and account have one CDR)."""
+        known = {record.account for record in self.records}
+        self.records.extend(record for record in records if record.account not in known)
+
+    def _transfer_rang(self, event: ev.BranchRang, now_s: float) -> None:
+        branch = self._dialling.rang(event, now_s)
+        if branch is None or self._transfer is None or self._transfer.has_rung:
+            return
+        self._transfer.has_rung = True
+        self._do(
+            ev.TellTransfer(self._transfer.side, 180),
+            ev.Media(PlayTone(self.id, self._media.leg(self._transfer.kept), "ringback")),
+        )
+
+    def _transfer_answered(self, event: ev.BranchAnswered, now_s: float) -> None:
+        """The new party takes the transferor's place."""
+        branch, transfer = self.branches[event.branch], self._transfer
+        if branch.state is not BranchState.CALLING or transfer is None:
+            return self._late_answer(event, now_s)
+        try:
+            self._media.read(transfer.side, event.sdp)
+        except RemoteError as error:
+            return self._answer_refused(event, error, now_s)
+        self._accept(branch, now_s)
+        self._do(ev.AckBranch(branch.number), *self.charges.answer(None, now_s))
+        self._take_place(transfer, branch, now_s)
+        return self._start_resync(Resync(self._media, transfer.kept), now_s)
+
+    def _take_place(self, transfer: Transfer, branch: Branch, now_s: float) -> None:
+        """The transferor leaves, the call goes on with the new party."""
+        side, leaving = transfer.side, self.parties[transfer.side]
+        self._stop_ringback(transfer)
+        self._do(ev.TellTransfer(side, 200))
+        if not transfer.gone:
+            self._bye(side, "transferred")
+            self._leave(leaving, now_s)
+        self.parties[side] = branch
+        self._media.next_version()
+        host = branch.target.flow.remote.host
+        self._do(*self._media.connect(side, branch.leg, host, talking=True))
+        self._transfer = None
+        self.state = State.TALKING
+
+    def _leave(self, party: Branch | None, now_s: float) -> None:
+        """A party is gone for good: what it cost ends (rule 12)."""
+        if party is not None:
+            party.ended_s = now_s
+        self._do(*self.charges.end_part(INCOMING if party is None else party.step, now_s))
+
+    def _stop_ringback(self, transfer: Transfer) -> None:
+        if transfer.has_rung:
+            self._do(ev.Media(StopTone(self.id, self._media.leg(transfer.kept))))
+
+    def _transfer_failed(self, transfer: Transfer, unreached: Unreached, now_s: float) -> None:
+        """Nobody answered: the two go on as before, if the transferor is still there."""
+        self._transfer = None
+        self.state = State.TALKING
+        self._stop_ringback(transfer)
+        self.trace.append(f"transfer failed: {unreached.status} {unreached.reason}".rstrip())
+        self._do(
+            *self.branches.cancel(),
+            ev.SetTimer(STEP, None),
+            ev.SetTimer(SILENCE, None),
+            ev.TellTransfer(transfer.side, unreached.status, unreached.reason),
+        )
+        if transfer.gone:
+            self._end("switch", "answered", "the transfer failed", now_s, gone=(transfer.side,))
+
+    def _hung_up_in_transfer(self, event: ev.HungUp, now_s: float) -> None:
+        """The transferor may leave at once; when the kept side does, all is over."""
+        transfer = self._transfer
+        assert transfer is not None, "the state says so"
+        if event.side == transfer.side:
+            transfer.gone = True
+            self._leave(self.parties[event.side], now_s)
+        else:
+            self._do(ev.TellTransfer(transfer.side, 487, "the other side hung up"))
+            self._end(_name_of(event.side), "answered", event.reason, now_s, gone=(event.side,))
+
+    def _transfer_credit(self, event: ev.CreditHeld, now_s: float) -> None:
+        if self._dialling.waits_for(event.hold):
+            self._dialling.credit_held(event, now_s)
+        else:
+            self._extended(event, now_s)
+
+    def _transfer_no_credit(self, event: ev.CreditDenied, now_s: float) -> None:
+        if self._dialling.waits_for(event.hold):
+            self._credit_denied(event, now_s)
+        else:
+            self._not_extended(event, now_s)
+
+    def _transfer_timer(self, event: ev.TimerFired, now_s: float) -> None:
+        if event.name in (STEP, SILENCE):
+            self._dialling_timer(event, now_s)
+        else:
+            self._timer_fired(event, now_s)
+
     # --- the end ----------------------------------------------------------------------------------
 
     def _hung_up(self, event: ev.HungUp, now_s: float) -> None:
-        by = "caller" if event.side == "a" else "callee"
-        self._end(by, "answered", event.reason, now_s, gone=event.side)
+        self._end(_name_of(event.side), "answered", event.reason, now_s, gone=(event.side,))
 
     def _ack_missing(self, event: ev.AckMissing, now_s: float) -> None:
         self._end("switch", "answered", f"no ACK from side {event.side}", now_s)
 
     def _media_silent(self, event: ev.MediaSilent, now_s: float) -> None:
-        side = "caller" if event.leg == "a" else "called side"
-        self._end("switch", "answered", f"no media from the {side}", now_s)
+        for side in self.parties:
+            if event.leg == self._media.leg(side):
+                reason = f"no media from the {_name_of(side)}"
+                return self._end("switch", "answered", reason, now_s)
+        return None  # of a leg that was left behind
 
     def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
         self._media.allocated = False
-        reason = "the media worker of this call died"
-        if self.state is State.TALKING:
-            self._end("switch", "failed", reason, now_s)
-        else:
-            self._refuse(503, "failed", reason, now_s)
+        self._break_off("failed", "the media worker of this call died", now_s)
 
     def _shut_down(self, event: ev.Shutdown, now_s: float) -> None:
-        reason = "the switch is shutting down"
-        if self.state is State.TALKING:
-            self._end("switch", "answered", reason, now_s)
+        self._break_off("answered", "the switch is shutting down", now_s)
+
+    def _break_off(self, cause: str, reason: str, now_s: float) -> None:
+        if self.state in UP:
+            self._end("switch", cause, reason, now_s)
         else:
             self._refuse(503, "failed", reason, now_s)
 
@@ -467,25 +506,33 @@ class Call:
         self._close(now_s)
 
     def _end(
-        self, by: str, cause: str, reason: str, now_s: float, *, gone: ev.Side | None = None
+        self, by: str, cause: str, reason: str, now_s: float, *, gone: tuple[ev.Side, ...] = ()
     ) -> None:
-        """End an answered call; ``gone`` is the side that needs no BYE."""
-        assert self.answered is not None
+        """End an answered call; the sides that are ``gone`` need no BYE."""
         self.hangup_by, self.cause, self.status = by, cause, 200
         self.trace.append(f"ended by the {by}" + (f": {reason}" if reason else ""))
+        if self._transfer is not None:
+            self._do(*self.branches.cancel())
+            if self._transfer.gone:
+                gone = (*gone, self._transfer.side)
         self.charges.end(now_s)
-        self.answered.ended_s = now_s
         self._finish_offers()
-        if gone != "a":
-            self._do(ev.ByeCaller(reason))
-        if gone != "b":
-            self._do(ev.ByeBranch(self.answered.number, reason))
+        for side, party in self.parties.items():
+            if party is not None and party.ended_s is None:
+                party.ended_s = now_s
+            if side not in gone:
+                self._bye(side, reason)
         self._close(now_s)
+
+    def _bye(self, side: ev.Side, reason: str) -> None:
+        party = self.parties[side]
+        self._do(ev.ByeCaller(reason) if party is None else ev.ByeBranch(party.number, reason))
 
     def _finish_offers(self) -> None:
         """What was still being agreed on: each 2xx gets its ACK all the same (13.2.2.4)."""
-        if self._owes_ack and self.answered is not None:
-            self._do(ev.AckBranch(self.answered.number))
+        branch = self.parties.get("b")
+        if self._owes_ack and branch is not None:
+            self._do(ev.AckBranch(branch.number))
         if self._reoffer is not None:
             self._do(*self._reoffer.abandon())
 
@@ -517,14 +564,17 @@ class Call:
         self._do(ev.AnswerReoffer(event.side, 481, b"", "the call has ended"))
 
     def _late_reoffer_answer(self, event: ev.ReofferAnswered, now_s: float) -> None:
-        if self._reoffer is not None and 200 <= event.status < 300:
+        if not 200 <= event.status < 300:
+            return
+        if self._reoffer is not None:
             self._do(ev.AckReoffer(self._reoffer.other))
+        elif self._resync is not None and self._resync.waiting:
+            self._do(ev.AckReoffer(self._resync.asked))
 
 
-def _name(step: Step) -> str:
-    if isinstance(step, RingUser):
-        return f"user {step.extension}"
-    return f"number {step.number}" if isinstance(step, DialTrunks) else "refusal"
+def _name_of(side: ev.Side) -> str:
+    """What records call a side."""
+    return "caller" if side == "a" else "callee"
 
 
 _CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
@@ -533,53 +583,67 @@ _CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
     CUT: Call._cut,
 }
 
-_P, _D, _T, _E, _X = State.PREPARING, State.DIALLING, State.TALKING, State.ENDING, State.ENDED
+_D, _T, _R = State.DIALLING, State.TALKING, State.TRANSFERRING
+_E, _X = State.ENDING, State.ENDED
 
 # Every pair that does something; all others are stragglers and change nothing.
 TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = {
     # caller
-    (_P, ev.Invited): Call._begin,
-    (_P, ev.CallerCancelled): Call._caller_cancelled,
+    (_D, ev.Invited): Call._begin,
     (_D, ev.CallerCancelled): Call._caller_cancelled,
     (_T, ev.CallerAcked): Call._caller_acked,
     (_T, ev.AckMissing): Call._ack_missing,
+    (_R, ev.AckMissing): Call._ack_missing,
     (_T, ev.HungUp): Call._hung_up,
+    (_R, ev.HungUp): Call._hung_up_in_transfer,
     # credit
-    (_P, ev.CreditHeld): Call._credit_held,
-    (_P, ev.CreditDenied): Call._credit_denied,
+    (_D, ev.CreditHeld): Call._credit_held,
+    (_D, ev.CreditDenied): Call._credit_denied,
     (_T, ev.CreditHeld): Call._extended,
     (_T, ev.CreditDenied): Call._not_extended,
+    (_R, ev.CreditHeld): Call._transfer_credit,
+    (_R, ev.CreditDenied): Call._transfer_no_credit,
     # media
-    (_P, ev.MediaReady): Call._media_ready,
-    (_P, ev.MediaRefused): Call._media_refused,
-    (_P, ev.MediaGone): Call._media_gone,
+    (_D, ev.MediaReady): Call._media_ready,
+    (_R, ev.MediaReady): Call._media_ready,
+    (_D, ev.MediaRefused): Call._media_refused,
+    (_R, ev.MediaRefused): Call._media_refused,
     (_D, ev.MediaGone): Call._media_gone,
     (_T, ev.MediaGone): Call._media_gone,
+    (_R, ev.MediaGone): Call._media_gone,
     (_E, ev.MediaGone): Call._settle_without_media,
     (_T, ev.MediaSilent): Call._media_silent,
     (_E, ev.MediaClosed): Call._media_closed,
     # branches
     (_D, ev.BranchRang): Call._branch_rang,
+    (_R, ev.BranchRang): Call._transfer_rang,
     (_D, ev.BranchAnswered): Call._branch_answered,
-    (_P, ev.BranchAnswered): Call._late_answer,
+    (_R, ev.BranchAnswered): Call._transfer_answered,
     (_T, ev.BranchAnswered): Call._late_answer,
     (_E, ev.BranchAnswered): Call._late_answer,
     (_X, ev.BranchAnswered): Call._late_answer,
     (_D, ev.BranchFailed): Call._branch_failed,
+    (_R, ev.BranchFailed): Call._branch_failed,
     # re-INVITE
     (_T, ev.Reoffered): Call._reoffered,
+    (_R, ev.Reoffered): Call._reoffered,
     (_T, ev.ReofferAnswered): Call._reoffer_answered,
+    (_R, ev.ReofferAnswered): Call._reoffer_answered,
     (_T, ev.ReofferAcked): Call._reoffer_acked,
+    (_R, ev.ReofferAcked): Call._reoffer_acked,
+    (_T, ev.RefreshDue): Call._refresh,
     (_E, ev.Reoffered): Call._late_reoffer,
     (_X, ev.Reoffered): Call._late_reoffer,
     (_E, ev.ReofferAnswered): Call._late_reoffer_answer,
     (_X, ev.ReofferAnswered): Call._late_reoffer_answer,
+    # transfer
+    (_T, ev.TransferAsked): Call._transfer_asked,
     # time and the end
-    (_P, ev.TimerFired): Call._not_prepared,
-    (_E, ev.TimerFired): Call._settle_without_media,
     (_D, ev.TimerFired): Call._dialling_timer,
     (_T, ev.TimerFired): Call._timer_fired,
-    (_P, ev.Shutdown): Call._shut_down,
+    (_R, ev.TimerFired): Call._transfer_timer,
+    (_E, ev.TimerFired): Call._settle_without_media,
     (_D, ev.Shutdown): Call._shut_down,
     (_T, ev.Shutdown): Call._shut_down,
+    (_R, ev.Shutdown): Call._shut_down,
 }

@@ -7,7 +7,6 @@ from enum import Enum
 
 from softswitch.call import events as ev
 from softswitch.call import failover
-from softswitch.call.media_session import branch_leg
 
 
 class BranchState(Enum):
@@ -21,10 +20,12 @@ class BranchState(Enum):
 
 @dataclass(slots=True)
 class Branch:
-    """One INVITE of ours and what became of it."""
+    """One INVITE of ours and what became of it. ``step`` names the step that it rings for, as the
+    hold of that step does; ``leg`` its ports in the media plane."""
 
     number: int
-    step: int
+    step: str
+    leg: str
     target: ev.Target
     started_s: float
     state: BranchState = BranchState.CALLING
@@ -33,20 +34,15 @@ class Branch:
     answered_s: float | None = None
     ended_s: float | None = None
 
-    @property
-    def leg(self) -> str:
-        """The name of its ports in the media plane: branches share those of one local address."""
-        return branch_leg(self.target.flow.local.host)
-
 
 class Branches(list[Branch]):
     """All branches of a call, in the order of their start: a branch's number is its index."""
 
     __slots__ = ()
 
-    def start(self, step: int, target: ev.Target, now_s: float) -> Branch:
-        """One more, that rings for a step of the plan."""
-        branch = Branch(len(self), step, target, now_s)
+    def start(self, step: str, leg: str, target: ev.Target, now_s: float) -> Branch:
+        """One more, that rings for a step of a plan."""
+        branch = Branch(len(self), step, leg, target, now_s)
         self.append(branch)
         return branch
 
@@ -62,7 +58,7 @@ class Branches(list[Branch]):
             actions.append(ev.CancelBranch(branch.number, elsewhere))
         return actions
 
-    def failure(self, step: int, *, on_trunks: bool) -> int:
+    def failure(self, step: str, *, on_trunks: bool) -> int:
         """The status of a step whose branches have all failed: of phones the one that tells most,
         of trunks that of the one tried last."""
         statuses = [branch.status for branch in self if branch.step == step]

@@ -25,6 +25,7 @@ WARN = "warn"
 CUT = "cut"
 
 # The parts of a call that cost money, behind its id in the id of a hold; a step is its number.
+# Those of a transfer have its name before them ("t1.0", "t1.in").
 INCOMING = "in"  # the owner of the number that was called pays
 FREE = "free"  # nobody pays
 
@@ -36,17 +37,13 @@ class Charge:
 
     hold: str
     payment: Payment
+    is_incoming: bool = False  # the owner of the number that was called pays
     reserved_micros: int = 0
     answered_s: float | None = None
     ended_s: float | None = None
     refused: bool = False
     blocked: str = ""  # why the account may not go on, when that is what refused it
     trusted: bool = False
-
-    @property
-    def is_incoming(self) -> bool:
-        """Whether the owner of the number that was called pays."""
-        return self.hold.endswith(f":{INCOMING}")
 
     def granted(self, micros: int) -> None:
         """The hold's new total."""
@@ -129,7 +126,7 @@ class Charges(dict[str, Charge]):
     def hold(self, part: str, payment: Payment) -> ev.HoldCredit:
         """One more leg costs money."""
         hold = f"{self._call_id}:{part}"
-        self[hold] = Charge(hold, payment)
+        self[hold] = Charge(hold, payment, part.rpartition(".")[2] == INCOMING)
         return ev.HoldCredit(hold, payment)
 
     def void(self, part: str) -> list[ev.Action]:
@@ -146,9 +143,10 @@ class Charges(dict[str, Charge]):
         actions: list[ev.Action] = []
         if not self and journal is not None:
             actions.append(self.hold(FREE, journal))
-        if self:
-            actions.append(ev.MarkAnswered(tuple(self)))
-        for charge in self.values():
+        begun = [charge for charge in self.values() if charge.answered_s is None]
+        if begun:
+            actions.append(ev.MarkAnswered(tuple(charge.hold for charge in begun)))
+        for charge in begun:
             actions += charge.answer(now_s)
         return actions
 
@@ -156,3 +154,11 @@ class Charges(dict[str, Charge]):
         """Charging ends."""
         for charge in self.values():
             charge.end(now_s)
+
+    def end_part(self, part: str, now_s: float) -> list[ev.Action]:
+        """The party of one paid leg leaves a call that goes on (rule 12)."""
+        charge = self.get(f"{self._call_id}:{part}")
+        if charge is None:
+            return []
+        charge.end(now_s)
+        return [ev.SetTimer(f"{timer} {charge.hold}", None) for timer in (RENEW, WARN, CUT)]

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
 from softswitch.ids import AccountId, Extension
-from softswitch.routing.plan import Payment
+from softswitch.routing.plan import Payment, Plan
 
 Side = Literal["a", "b"]
 
@@ -89,11 +89,14 @@ class BranchAnswered(NamedTuple):
 
 
 class BranchFailed(NamedTuple):
-    """A final refusal, or 408/503 when nothing came or the flow broke (RFC 3261 8.1.3.1)."""
+    """A final refusal, or 408/503 when nothing came or the flow broke (RFC 3261 8.1.3.1).
+
+    ``onward``: it was a redirection by a user's phone, and this is where routing takes it."""
 
     branch: int
     status: int
     reason: str
+    onward: Plan | None = None
 
 
 class CallerCancelled(NamedTuple):
@@ -142,6 +145,19 @@ class ReofferAcked(NamedTuple):
     sdp: bytes
 
 
+class RefreshDue(NamedTuple):
+    """A session timer wants a re-INVITE to this side (RFC 4028)."""
+
+    side: Side
+
+
+class TransferAsked(NamedTuple):
+    """A side wants the other one to talk to whom this plan reaches (RFC 3515); it was answered."""
+
+    side: Side
+    plan: Plan
+
+
 class TimerFired(NamedTuple):
     """A timer that ``SetTimer`` started."""
 
@@ -184,6 +200,8 @@ Input = (
     | Reoffered
     | ReofferAnswered
     | ReofferAcked
+    | RefreshDue
+    | TransferAsked
     | TimerFired
     | MediaSilent
     | MediaGone
@@ -302,6 +320,14 @@ class AckReoffer(NamedTuple):
     sdp: bytes = b""
 
 
+class TellTransfer(NamedTuple):
+    """Tell who asked for the transfer how it goes; a status of 200 and up is the last word."""
+
+    side: Side
+    status: int
+    reason: str = ""
+
+
 class SetTimer(NamedTuple):
     """Start a timer (again), or stop it when ``at_s`` is ``None``."""
 
@@ -330,6 +356,7 @@ Action = (
     | SendReoffer
     | AnswerReoffer
     | AckReoffer
+    | TellTransfer
     | SetTimer
     | Settle
 )

@@ -50,11 +50,19 @@ class BranchLeg:
 
 @dataclass(slots=True)
 class ReofferLegs:
-    """A re-INVITE on its way through: the initiator's transaction and ours to the other side."""
+    """A re-INVITE on its way through: the initiator's transaction (``None``: it is our own), and
+    ours to the other side."""
 
-    side: Side
-    server: ServerTransaction
+    server: ServerTransaction | None
     client: ClientTransaction | None = None
+
+
+@dataclass(slots=True)
+class Referral:
+    """A REFER that is being obeyed: in whose dialog NOTIFY goes back, under which event."""
+
+    leg: CallerLeg | BranchLeg
+    event: str
 
 
 @dataclass(slots=True)
@@ -68,23 +76,29 @@ class LiveCall:
     currencies: dict[AccountId, str]
     branches: list[BranchLeg] = field(default_factory=list)
     reoffer: ReofferLegs | None = None
+    transfer: Referral | None = None
     timers: dict[str, int] = field(default_factory=dict)
     media_seen: bool = False  # RTP came since the last journal beat
     media_ever: bool = False
 
+    def leg(self, side: Side) -> CallerLeg | BranchLeg | None:
+        """The leg that is a party of the call, ``None`` before there is one."""
+        parties = self.machine.parties
+        if side not in parties:
+            return None
+        party = parties[side]
+        return self.caller if party is None else self.branches[party.number]
+
     def dialog(self, side: Side) -> Dialog | None:
-        """The dialog with the caller, or with the branch that answered."""
-        if side == "a":
-            return self.caller.dialog
-        answered = self.machine.answered
-        return None if answered is None else self.branches[answered.number].dialog
+        """The dialog with a party."""
+        leg = self.leg(side)
+        return None if leg is None else leg.dialog
 
     def side_of(self, leg: CallerLeg | BranchLeg) -> Side | None:
-        """Which party a leg is; ``None`` for a branch that answered too late to be one."""
-        if leg is self.caller:
+        """Which party a leg is; ``None`` for one that answered too late, or has left."""
+        if self.leg("a") is leg:
             return "a"
-        answered = self.machine.answered
-        return "b" if answered is not None and self.branches[answered.number] is leg else None
+        return "b" if self.leg("b") is leg else None
 
 
 class Role(NamedTuple):

@@ -1,8 +1,8 @@
 """The media of one call as its two sides have agreed on it: what each is shown of the other, and
 what the media plane is told of both (RFC 3264).
 
-Ports are named by *leg*: "a" faces the caller, "b:<local address>" all branches that leave from
-that address.
+Ports are named by *leg*: "a" faces the caller, "b:<local address>" all branches of the call's plan
+that leave from that address; those of a transfer have its name instead of the letter.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from softswitch.call import negotiation
 from softswitch.ids import CallId
 
 CALLER_LEG = "a"
-BRANCH_PREFIX = "b:"
 SESSION_VERSION_FIRST = 1
 
 
-def branch_leg(local_host: str) -> str:
-    """The leg of the branches that leave from a local address."""
-    return BRANCH_PREFIX + local_host
+def _local_host(leg: str) -> str:
+    return leg.partition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +39,13 @@ class MediaSession:
     were asked for that have to be released.
     """
 
-    __slots__ = ("_branch_host", "_branch_leg", "_bridged", "_call_id", "_caller", "_media_host",
-                 "_parties", "_ports", "_session_id", "_talking", "_version",
-                 "allocated")  # fmt: skip
+    __slots__ = ("_bridged", "_call_id", "_caller", "_hosts", "_legs", "_media_host", "_parties",
+                 "_ports", "_session_id", "_talking", "_version", "allocated",
+                 "descriptions")  # fmt: skip
 
     def __init__(self, call_id: CallId, caller: Caller, media_host: Callable[[str], str]) -> None:
         self.allocated = False
+        self.descriptions: dict[ev.Side, bytes] = {}  # as each side sent its latest
         self._call_id = call_id
         self._session_id = int(call_id[:8], 16)
         self._version = SESSION_VERSION_FIRST
@@ -54,20 +53,19 @@ class MediaSession:
         self._media_host = media_host
         self._ports: dict[str, int] = {}
         self._parties: dict[ev.Side, negotiation.Party] = {}
-        self._branch_leg = ""
-        self._branch_host = ""
-        self._bridged = ""
+        self._legs: dict[ev.Side, str] = {"a": CALLER_LEG}
+        self._hosts: dict[ev.Side, str] = {"a": caller.signalling_host}
+        self._bridged: tuple[str, str] | None = None
         self._talking = False
 
     # --- ports ------------------------------------------------------------------------------------
 
-    def allocate(self, local_hosts: Iterable[str]) -> list[ev.Action]:
-        """Ask for the ports that are missing: the caller's, and one for each local address that
-        branches leave from."""
+    def allocate(self, legs: Iterable[str]) -> list[ev.Action]:
+        """Ask for the ports that are missing: the caller's, and those of these legs."""
         missing = [] if self.allocated else [LegSpec(CALLER_LEG, self._caller.local_host)]
-        for host in dict.fromkeys(local_hosts):
-            if branch_leg(host) not in self._ports:
-                missing.append(LegSpec(branch_leg(host), host))
+        for leg in dict.fromkeys(legs):
+            if leg not in self._ports:
+                missing.append(LegSpec(leg, _local_host(leg)))
         if not missing:
             return []
         self.allocated = True
@@ -79,7 +77,7 @@ class MediaSession:
 
     def leg(self, side: ev.Side) -> str:
         """The leg that faces a side of the connected call."""
-        return CALLER_LEG if side == "a" else self._branch_leg
+        return self._legs[side]
 
     # --- descriptions -----------------------------------------------------------------------------
 
@@ -87,15 +85,17 @@ class MediaSession:
         """A side's description is in force with the next ``connect`` or ``update``. Raises
         RemoteError when it cannot be carried; the one before it stays."""
         self._parties[side] = negotiation.read_party(sdp)
+        self.descriptions[side] = sdp
 
     def agree(self, side: ev.Side, sdp: bytes, other_sdp: bytes) -> list[ev.Action]:
         """A new pair of descriptions is in force; one that we cannot read leaves the old."""
+        other = ev.other_side(side)
         try:
-            parties = {side: negotiation.read_party(sdp)}
-            parties[ev.other_side(side)] = negotiation.read_party(other_sdp)
+            parties = {side: negotiation.read_party(sdp), other: negotiation.read_party(other_sdp)}
         except RemoteError:
             return []
         self._parties.update(parties)
+        self.descriptions.update({side: sdp, other: other_sdp})
         return self.update()
 
     def next_version(self) -> None:
@@ -106,9 +106,7 @@ class MediaSession:
         """An SDP as it is shown to the side that the ports of ``leg`` face."""
         if not sdp:
             return b""
-        local_host = (
-            self._caller.local_host if leg == CALLER_LEG else leg.removeprefix(BRANCH_PREFIX)
-        )
+        local_host = self._caller.local_host if leg == CALLER_LEG else _local_host(leg)
         return negotiation.shown_to_peer(
             sdp,
             host=self._media_host(local_host),
@@ -119,38 +117,36 @@ class MediaSession:
 
     # --- the relay --------------------------------------------------------------------------------
 
-    def connect(self, leg: str, signalling_host: str, *, talking: bool) -> list[ev.Action]:
-        """Relay between the caller and a branch. ``talking``: it answered, so who should send and
-        does not is missed; in early media nobody is."""
-        self._branch_leg, self._branch_host, self._talking = leg, signalling_host, talking
+    def connect(
+        self, side: ev.Side, leg: str, signalling_host: str, *, talking: bool
+    ) -> list[ev.Action]:
+        """Relay between the two sides, of which one now has this leg. ``talking``: it answered, so
+        who should send and does not is missed; in early media nobody is."""
+        self._legs[side], self._hosts[side], self._talking = leg, signalling_host, talking
         return self.update()
 
     def update(self) -> list[ev.Action]:
         """Tell the media plane of both sides as they are now."""
-        caller, branch = self._parties.get("a"), self._parties.get("b")
+        caller, called = self._parties.get("a"), self._parties.get("b")
         actions: list[ev.Action] = []
         if caller is not None:
-            host = self._caller.signalling_host
-            actions.append(self._remote(CALLER_LEG, caller, host, branch))
-        if branch is not None:
-            actions.append(self._remote(self._branch_leg, branch, self._branch_host, caller))
-        if self._bridged != self._branch_leg:
-            self._bridged = self._branch_leg
-            actions.append(ev.Media(Bridge(self._call_id, CALLER_LEG, self._branch_leg)))
+            actions.append(self._remote("a", caller, called))
+        if called is not None:
+            actions.append(self._remote("b", called, caller))
+        pair = (self._legs["a"], self._legs["b"])
+        if self._bridged != pair:
+            self._bridged = pair
+            actions.append(ev.Media(Bridge(self._call_id, *pair)))
         return actions
 
     def _remote(
-        self,
-        leg: str,
-        party: negotiation.Party,
-        signalling_host: str,
-        other: negotiation.Party | None,
+        self, side: ev.Side, party: negotiation.Party, other: negotiation.Party | None
     ) -> ev.Media:
         remote = negotiation.set_remote(
             self._call_id,
-            leg,
+            self._legs[side],
             party,
-            signalling_host=signalling_host,
+            signalling_host=self._hosts[side],
             talking=self._talking,
             other=other,
         )

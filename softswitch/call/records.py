@@ -120,7 +120,7 @@ def _branch_leg(call: Call, branch: Branch) -> dict[str, Any]:
         "rang_ms": _since_start_ms(call, branch.rang_s),
         "answered_ms": _since_start_ms(call, branch.answered_s),
         "ended_ms": _since_start_ms(call, branch.ended_s),
-        **(_quality(call, branch.leg) if branch is call.answered else {}),
+        **(_quality(call, branch.leg) if branch.answered_s is not None else {}),
     }
 
 

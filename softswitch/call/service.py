@@ -26,8 +26,9 @@ from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses, Listeners
 from softswitch.call.admission import Admission, Answered, CurrentState
-from softswitch.call.b2bua import ALL_TIMERS, SILENCE, Call, State
+from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
+from softswitch.call.dialling import SILENCE
 from softswitch.call.legs import BranchLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
@@ -410,7 +411,7 @@ class CallService(Service):
         RTP counts while RTP comes; one that never had any counts while it stands."""
         holds: list[str] = []
         for live in self._calls.values():
-            if live.machine.state is State.TALKING and (live.media_seen or not live.media_ever):
+            if live.machine.state in UP and (live.media_seen or not live.media_ever):
                 holds.extend(live.machine.charges)
             live.media_seen = False
         self._credit.seen(holds, self._now_us())

@@ -43,7 +43,7 @@ class SipReoffers:
             self._stack.respond(tx, 491, now_s=now_s)
             return
         tx.owner = Role(live, "reoffer", side)
-        live.reoffer = ReofferLegs(side, tx)
+        live.reoffer = ReofferLegs(tx)
         self._feed(live, ev.Reoffered(side, tx.request.body), now_s)
 
     def acked(self, live: LiveCall, ack: Request, now_s: float) -> None:
@@ -64,16 +64,25 @@ class SipReoffers:
             dialog = live.dialog(role.side)
             if dialog is not None:
                 _refresh(dialog, response)
-        answered = ev.ReofferAnswered(response.status, response.body, response.reason)
-        self._feed(live, answered, now_s)
+        self._answered(live, response.status, response.body, response.reason, now_s)
+
+    def failed(self, role: Role, status: int, reason: str, now_s: float) -> None:
+        """The other side gave no answer."""
+        self._answered(role.call, status, b"", reason, now_s)
+
+    def _answered(self, live: LiveCall, status: int, sdp: bytes, reason: str, now_s: float) -> None:
+        if live.reoffer is not None and live.reoffer.server is None and status >= 300:
+            live.reoffer = None  # our own: nobody is to be told
+        self._feed(live, ev.ReofferAnswered(status, sdp, reason), now_s)
 
     # --- actions ----------------------------------------------------------------------------------
 
     def send(self, live: LiveCall, action: ev.SendReoffer, now_s: float) -> None:
-        """Pass a re-INVITE on."""
+        """Pass a re-INVITE on, or send one of our own."""
         dialog = live.dialog(action.side)
         assert dialog is not None, "the call is up"
-        assert live.reoffer is not None, "it came from received"
+        if live.reoffer is None:
+            live.reoffer = ReofferLegs(None)
         request = dialog.request("INVITE", content(action.sdp), action.sdp)
         live.reoffer.client = self._stack.request(
             request,
@@ -90,7 +99,7 @@ class SipReoffers:
         all the same, and a device that never does must not keep our transaction.
         """
         reoffer = live.reoffer
-        if reoffer is None or reoffer.server.final_status:
+        if reoffer is None or reoffer.server is None or reoffer.server.final_status:
             return
         headers = content(action.sdp) + reason_header(action.status, action.reason)
         if action.status < 300:
@@ -111,6 +120,8 @@ class SipReoffers:
             return
         ack = dialog.ack(client.request.cseq.number, action.sdp, content(action.sdp))
         self._stack.ack(client, ack, dialog.flow, now_s, self._addresses.sent_by(dialog.flow))
+        if live.reoffer is not None and live.reoffer.server is None:
+            live.reoffer = None
 
 
 def _refresh(dialog: Dialog, response: Response) -> None:

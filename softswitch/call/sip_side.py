@@ -173,7 +173,7 @@ class SipSide:
         if role.part == "branch":
             self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
         elif role.part == "reoffer":
-            self._feed(role.call, ev.ReofferAnswered(status, b"", reason), now_s)
+            self.reoffers.failed(role, status, reason, now_s)
         else:
             self._bye_done(event.transaction)
 

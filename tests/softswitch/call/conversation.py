@@ -62,6 +62,11 @@ def dial(*trunks: str, payment: Payment | None = PAYMENT, timeout_s: int = 60) -
     return DialTrunks("+37120000000", trunks or ("carrier",), "+37070044960", payment, timeout_s)
 
 
+def plan(*steps: Step) -> Plan:
+    """Where a transfer or a redirection goes."""
+    return Plan(steps=steps, trace=("onward",), records=(RECORD,))
+
+
 def target(name: str, host: str = "192.0.2.9") -> ev.Target:
     """Where a branch goes."""
     flow = Flow("udp", Address("127.0.0.1", 5060), Address(host, 5060))
@@ -137,6 +142,11 @@ class Talk:
     def grant(self, micros: int = 60_000) -> list[ev.Action]:
         """Grant the last hold that was asked for."""
         return self.feed(ev.CreditHeld(self.all(ev.HoldCredit)[-1].hold, micros))
+
+    def grant_all(self, micros: int = 60_000) -> None:
+        """Grant every hold that was asked for."""
+        for hold in self.all(ev.HoldCredit):
+            self.feed(ev.CreditHeld(hold.hold, micros))
 
     def answered(self, *, micros: int | None = None) -> Talk:
         """Bring the call to where the first branch has answered."""

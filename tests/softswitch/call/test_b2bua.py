@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from rtp.messages import LegPorts, LegStatistics
 from softswitch.call import events as ev
-from softswitch.call.b2bua import PREPARE_MAX_S, RELEASE_MAX_S, TABLE, State
+from softswitch.call.b2bua import RELEASE_MAX_S, TABLE, State
 from softswitch.call.branches import BranchState
-from tests.softswitch.call.conversation import ANSWER, CALL, OFFER, Talk, dial, ring
+from softswitch.call.dialling import PREPARE_MAX_S
+from softswitch.routing.plan import Refuse
+from tests.softswitch.call.conversation import ANSWER, CALL, OFFER, Talk, dial, plan, ring
 
 
 @pytest.mark.parametrize(("side", "by"), [("a", "caller"), ("b", "callee")])
@@ -77,15 +79,24 @@ def test_the_longest_call_allowed_ends() -> None:
 
 SDPS = st.sampled_from([b"", OFFER, ANSWER, b"not sdp", OFFER.replace(b"AVP", b"SAVP")])
 SIDES = st.sampled_from(["a", "b"])
-HOLDS = st.sampled_from([f"{CALL}:0", f"{CALL}:1", f"{CALL}:in", f"{CALL}:free"])
+HOLDS = st.sampled_from([f"{CALL}:{part}" for part in ("0", "1", "in", "free", "t1.0", "t2.0")])
 STATUSES = st.sampled_from([302, 401, 404, 408, 480, 481, 486, 487, 500, 503, 600, 603])
+PORTS = tuple(
+    LegPorts(f"{name}{local}", 20_000 + 2 * index)
+    for index, (name, local) in enumerate(
+        (("a", ""), ("b", ":127.0.0.1"), ("t1", ":127.0.0.1"), ("t2", ":127.0.0.1"))
+    )
+)
+PLANS = st.sampled_from(
+    [plan(ring("103")), plan(dial("three")), plan(Refuse(404, "no_route", "no such number"))]
+)
 INPUTS = st.one_of(
     st.builds(ev.MediaRefused, st.just("none")),
     st.builds(ev.CreditHeld, HOLDS, st.integers(0, 10**6)),
     st.builds(ev.CreditDenied, HOLDS, st.just("no_credit"), st.booleans()),
-    st.builds(ev.BranchRang, st.integers(0, 2), st.sampled_from([180, 183]), SDPS),
-    st.builds(ev.BranchAnswered, st.integers(0, 2), SDPS),
-    st.builds(ev.BranchFailed, st.integers(0, 2), STATUSES, st.just("")),
+    st.builds(ev.BranchRang, st.integers(0, 4), st.sampled_from([180, 183]), SDPS),
+    st.builds(ev.BranchAnswered, st.integers(0, 4), SDPS),
+    st.builds(ev.BranchFailed, st.integers(0, 4), STATUSES, st.just("")),
     st.builds(ev.CallerCancelled),
     st.builds(ev.CallerAcked, SDPS),
     st.builds(ev.AckMissing, SIDES),
@@ -95,6 +106,8 @@ INPUTS = st.one_of(
         ev.ReofferAnswered, st.sampled_from([200, 408, 481, 487, 491, 500]), SDPS, st.just("")
     ),
     st.builds(ev.ReofferAcked, SDPS),
+    st.builds(ev.RefreshDue, SIDES),
+    st.builds(ev.TransferAsked, SIDES, PLANS),
     st.builds(
         ev.TimerFired,
         st.sampled_from(
@@ -105,7 +118,7 @@ INPUTS = st.one_of(
     st.builds(ev.MediaGone),
     st.just(ev.MediaClosed(())),
     st.just(ev.Shutdown()),
-    st.just(ev.MediaReady((LegPorts("a", 20_000), LegPorts("b:127.0.0.1", 20_002)))),
+    st.just(ev.MediaReady(PORTS)),
 )
 
 
@@ -116,16 +129,21 @@ def test_the_table_knows_every_input() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.tuples(INPUTS, st.floats(0, 30)), max_size=30),
+    st.lists(st.tuples(INPUTS, st.floats(0, 30)), max_size=40),
     st.sampled_from([(ring(),), (dial("one", "two"), ring()), (ring("102"), dial())]),
+    st.booleans(),
 )
 def test_any_inputs_in_any_order_end_in_one_settlement(
-    inputs: list[tuple[ev.Input, float]], steps: tuple[object, ...]
+    inputs: list[tuple[ev.Input, float]], steps: tuple[object, ...], answered: bool
 ) -> None:
     """Whatever comes when: no exception, at most one final answer, one settlement, one BYE a side,
     every branch ended, and a shutdown always brings the call to its end."""
-    talk = Talk(*steps, contacts={"102": 2})  # type: ignore[arg-type]
+    talk = Talk(*steps, contacts={"102": 2, "103": 1})  # type: ignore[arg-type]
     talk.feed(ev.Invited())
+    if answered:
+        talk.grant_all()
+        talk.feed(ev.MediaReady(PORTS))
+        talk.feed(ev.BranchAnswered(0, ANSWER), 1)
     for event, after_s in inputs:
         if is_possible(talk, event):
             talk.feed(event, after_s)
@@ -141,10 +159,12 @@ def test_any_inputs_in_any_order_end_in_one_settlement(
     acked = [action.branch for action in talk.all(ev.AckBranch)]
     assert len(byes) == len(set(byes))
     assert len(cancels) == len(set(cancels))
-    assert set(byes) <= set(acked) | ({talk.call.answered.number} if talk.call.answered else set())
+    assert set(byes) <= set(acked) | (
+        {talk.call.parties["b"].number} if talk.call.parties.get("b") else set()
+    )
     for branch in talk.call.branches:
         ended = branch.number in cancels or branch.state is BranchState.FAILED
-        assert ended or branch is talk.call.answered
+        assert ended or branch is talk.call.parties.get("b")
     granted = {hold.hold for hold in talk.all(ev.HoldCredit)}
     released = {void.hold for void in talk.all(ev.VoidCredit)} | set(talk.call.charges)
     denied = {event.hold for event, _ in inputs if isinstance(event, ev.CreditDenied)}

@@ -39,7 +39,7 @@ def test_forks_to_every_contact_and_tells_the_losers() -> None:
     talk.ports()
     talk.feed(ev.BranchAnswered(1, ANSWER))
     assert talk.all(ev.CancelBranch) == [ev.CancelBranch(0, True), ev.CancelBranch(2, True)]
-    assert talk.call.answered is talk.call.branches[1]
+    assert talk.call.parties.get("b") is talk.call.branches[1]
 
 
 def test_ends_a_branch_that_answers_after_the_winner() -> None:
