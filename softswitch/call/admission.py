@@ -26,10 +26,11 @@ RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The call may be tried. ``trunk``: it came from this one."""
+    """The call may be tried. ``trunk``: it came from this one, ``user``: from a phone of theirs."""
 
     plan: Plan
     trunk: str | None
+    user: PhoneCaller | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,18 @@ class Admission:
             return Answered(503, "too many calls a second", (("Retry-After", "1"),))
         question = RouteRequest(caller, uri.user or "", presented, to_datetime(now_us))
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
-        trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
-        return Admitted(route(question, snapshot, state), trunk)
+        plan = route(question, snapshot, state)
+        if isinstance(caller, TrunkCaller):
+            return Admitted(plan, caller.trunk, None)
+        return Admitted(plan, None, caller)
+
+    def onward(
+        self, user: PhoneCaller, dialled: str, snapshot: RoutingSnapshot, now_us: int
+    ) -> Plan:
+        """Where a call goes that a user's phone sends on, by transfer or redirection: as if that
+        user had dialled, and at their expense (billing rule 12)."""
+        state = CurrentState(snapshot, self._registrar, self._live, now_us)
+        return route(RouteRequest(user, dialled, "", to_datetime(now_us)), snapshot, state)
 
     def _caller(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float

@@ -14,24 +14,23 @@ BYE and timeouts may come in any state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from rtp.messages import LegStatistics, PlayTone, StopTone
+from rtp.messages import LegStatistics, PlayTone
 from sip.errors import RemoteError
-from sip.sdp import with_direction
 from softswitch.call import events as ev
-from softswitch.call import failover
+from softswitch.call import failover, transfers
 from softswitch.call.branches import Branch, Branches, BranchState
 from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
 from softswitch.call.dialling import FIRST, SILENCE, STEP, Dialling, Directory, Names, Unreached
 from softswitch.call.media_session import CALLER_LEG, Caller, MediaSession
 from softswitch.call.reoffer import Reoffer
 from softswitch.call.resync import RETRY_S, Resync
-from softswitch.call.transfer import Transfer, names_of
+from softswitch.call.transfers import Transfer
 from softswitch.ids import CallId
-from softswitch.routing.plan import Payment, Plan, Record
+from softswitch.routing.plan import Payment, Plan
 
 WARNING_TONE_S = 1.0
 RELEASE_MAX_S = 10.0  # an ended call whose worker hangs is settled without statistics
@@ -91,12 +90,12 @@ class Call:
         self._journal_as = journal
         self._call_max_s = call_max_s
         self._actions: list[ev.Action] = []
-        self._media = MediaSession(call_id, caller, directory.media_host)
-        self._dialling = self._dial(plan, offer)
+        self.media = MediaSession(call_id, caller, directory.media_host)
+        self.dialling = self.dial(plan, offer)
         self._rang = 0
         self._reoffer: Reoffer | None = None  # a side's change
         self._resync: Resync | None = None  # one of ours
-        self._transfer: Transfer | None = None
+        self.transfer: Transfer | None = None
         self._transfers = 0
         self._owes_ack = False  # the callee's offer is answered by the caller's ACK (delayed offer)
 
@@ -108,21 +107,27 @@ class Call:
         step = TABLE.get((self.state, type(event)))
         if step is not None:
             step(self, event, now_s)
+        return self.take_actions()
+
+    def take_actions(self) -> list[ev.Action]:
+        """What is to be done since the last call, in order."""
         actions, self._actions = self._actions, []
         return actions
 
-    def _do(self, *actions: ev.Action) -> None:
+    def do(self, *actions: ev.Action) -> None:
+        """Add to what is to be done."""
         self._actions.extend(actions)
 
-    def _dial(self, plan: Plan, offer: bytes, names: Names = FIRST) -> Dialling:
+    def dial(self, plan: Plan, offer: bytes, names: Names = FIRST) -> Dialling:
+        """A plan of this call, to be begun."""
         return Dialling(
             plan,
             offer,
             names=names,
-            do=self._do,
+            do=self.do,
             branches=self.branches,
             charges=self.charges,
-            media=self._media,
+            media=self.media,
             directory=self._directory,
             records=self.records,
             trace=self.trace,
@@ -133,17 +138,17 @@ class Call:
     def _begin(self, event: ev.Invited, now_s: float) -> None:
         if self.offer:
             try:
-                self._media.read("a", self.offer)
+                self.media.read("a", self.offer)
             except RemoteError as error:
                 return self._refuse(error.status_hint, "rejected", str(error), now_s)
-        return self._go_on(self._dialling.begin(now_s), now_s)
+        return self.go_on(self.dialling.begin(now_s), now_s)
 
-    def _go_on(self, unreached: Unreached | None, now_s: float) -> None:
+    def go_on(self, unreached: Unreached | None, now_s: float) -> None:
         """The plan goes on, or has come to its end without an answer."""
         if unreached is None:
             return
-        if self._transfer is not None:
-            self._transfer_failed(self._transfer, unreached, now_s)
+        if self.transfer is not None:
+            transfers.failed(self, self.transfer, unreached, now_s)
             return
         if unreached.said_by_callee:
             self.hangup_by = "callee"
@@ -151,25 +156,25 @@ class Call:
         self._refuse(status, cause, reason, now_s, traced=traced)
 
     def _media_ready(self, event: ev.MediaReady, now_s: float) -> None:
-        self._dialling.media_ready(event, now_s)
+        self.dialling.media_ready(event, now_s)
 
     def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
-        self._go_on(self._dialling.media_refused(event), now_s)
+        self.go_on(self.dialling.media_refused(event), now_s)
 
     def _credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
-        self._dialling.credit_held(event, now_s)
+        self.dialling.credit_held(event, now_s)
 
-    def _credit_denied(self, event: ev.CreditDenied, now_s: float) -> None:
-        self._go_on(self._dialling.credit_denied(event, now_s), now_s)
+    def credit_denied(self, event: ev.CreditDenied, now_s: float) -> None:
+        self.go_on(self.dialling.credit_denied(event, now_s), now_s)
 
-    def _branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
-        self._go_on(self._dialling.failed(event, now_s), now_s)
+    def branch_failed(self, event: ev.BranchFailed, now_s: float) -> None:
+        self.go_on(self.dialling.failed(event, now_s), now_s)
 
-    def _dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
-        self._go_on(self._dialling.timer_fired(event, now_s), now_s)
+    def dialling_timer(self, event: ev.TimerFired, now_s: float) -> None:
+        self.go_on(self.dialling.timer_fired(event, now_s), now_s)
 
     def _branch_rang(self, event: ev.BranchRang, now_s: float) -> None:
-        branch = self._dialling.rang(event, now_s)
+        branch = self.dialling.rang(event, now_s)
         if branch is None:
             return
         # Several phones ring: whose early media would it be? The caller hears its own ringing.
@@ -179,16 +184,16 @@ class Call:
             and len(self.branches.live()) == 1
             and self._hear(branch, event)
         ):
-            self._do(ev.AnswerCaller(event.status, self._media.shown(event.sdp, CALLER_LEG)))
+            self.do(ev.AnswerCaller(event.status, self.media.shown(event.sdp, CALLER_LEG)))
         elif event.status != self._rang:
-            self._do(ev.AnswerCaller(180 if event.sdp else event.status))
+            self.do(ev.AnswerCaller(180 if event.sdp else event.status))
         self._rang = event.status
 
     def _hear(self, branch: Branch, event: ev.BranchRang) -> bool:
         """Early media: connect the branch's ports. An SDP that we cannot read is not worth ending
         the call for; the answer will tell."""
         try:
-            self._media.read("b", event.sdp)
+            self.media.read("b", event.sdp)
         except RemoteError:
             return False
         self._connect(branch)
@@ -196,7 +201,7 @@ class Call:
 
     def _connect(self, branch: Branch) -> None:
         host, talking = branch.target.flow.remote.host, self.state is State.TALKING
-        self._do(*self._media.connect("b", branch.leg, host, talking=talking))
+        self.do(*self.media.connect("b", branch.leg, host, talking=talking))
 
     def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
         self.hangup_by = "caller"
@@ -207,44 +212,44 @@ class Call:
     def _branch_answered(self, event: ev.BranchAnswered, now_s: float) -> None:
         branch = self.branches[event.branch]
         if branch.state is not BranchState.CALLING:
-            return self._late_answer(event, now_s)
+            return self.late_answer(event, now_s)
         try:
-            self._media.read("b", event.sdp)
+            self.media.read("b", event.sdp)
         except RemoteError as error:
-            return self._answer_refused(event, error, now_s)
-        self._accept(branch, now_s)
+            return self.answer_refused(event, error, now_s)
+        self.accept(branch, now_s)
         self.answered_s = now_s
         self.parties["b"] = branch
         self.state = State.TALKING
         self._connect(branch)
         if self.offer:
-            self._do(ev.AckBranch(branch.number))
+            self.do(ev.AckBranch(branch.number))
         self._owes_ack = not self.offer
-        self._do(ev.AnswerCaller(200, self._media.shown(event.sdp, CALLER_LEG)))
+        self.do(ev.AnswerCaller(200, self.media.shown(event.sdp, CALLER_LEG)))
         return self._start_talking(now_s)
 
-    def _answer_refused(self, event: ev.BranchAnswered, error: RemoteError, now_s: float) -> None:
+    def answer_refused(self, event: ev.BranchAnswered, error: RemoteError, now_s: float) -> None:
         """A 2xx with a description that we cannot carry."""
-        self._late_answer(event, now_s)
+        self.late_answer(event, now_s)
         status = failover.answer_status(error.status_hint)
-        self._branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
+        self.branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
 
-    def _accept(self, branch: Branch, now_s: float) -> None:
+    def accept(self, branch: Branch, now_s: float) -> None:
         """This branch is the one: take the others back."""
         branch.state, branch.status, branch.answered_s = BranchState.ANSWERED, 200, now_s
         self.trace.append(f"{branch.target.name}: answered")
-        self._do(
+        self.do(
             *self.branches.cancel(elsewhere=True),
             ev.SetTimer(STEP, None),
             ev.SetTimer(SILENCE, None),
         )
 
     def _start_talking(self, now_s: float) -> None:
-        self._do(ev.SetTimer("max", now_s + self._call_max_s))
-        self._do(*self.charges.answer(self._journal_as, now_s))
+        self.do(ev.SetTimer("max", now_s + self._call_max_s))
+        self.do(*self.charges.answer(self._journal_as, now_s))
 
-    def _late_answer(self, event: ev.BranchAnswered, now_s: float) -> None:
-        self._do(ev.AckBranch(event.branch), ev.ByeBranch(event.branch, "answered too late"))
+    def late_answer(self, event: ev.BranchAnswered, now_s: float) -> None:
+        self.do(ev.AckBranch(event.branch), ev.ByeBranch(event.branch, "answered too late"))
         self.branches[event.branch].ended_s = now_s
 
     def _caller_acked(self, event: ev.CallerAcked, now_s: float) -> None:
@@ -253,33 +258,33 @@ class Call:
         if not self._owes_ack or branch is None:
             return
         try:
-            self._media.read("a", event.sdp)
+            self.media.read("a", event.sdp)
         except RemoteError as error:
-            self._end("switch", "answered", str(error), now_s)
+            self.end("switch", "answered", str(error), now_s)
             return
         self._owes_ack = False
-        self._do(*self._media.update())
-        answer = self._media.shown(event.sdp, branch.leg)
-        self._do(ev.AckBranch(branch.number, answer))
+        self.do(*self.media.update())
+        answer = self.media.shown(event.sdp, branch.leg)
+        self.do(ev.AckBranch(branch.number, answer))
 
     # --- re-INVITE --------------------------------------------------------------------------------
 
     def _reoffered(self, event: ev.Reoffered, now_s: float) -> None:
         if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
-            self._do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
+            self.do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
-        reoffer = Reoffer(event.side, event.sdp, self._media)
+        reoffer = Reoffer(event.side, event.sdp, self.media)
         try:
-            self._do(reoffer.pass_on())
+            self.do(reoffer.pass_on())
         except RemoteError as error:
-            self._do(ev.AnswerReoffer(event.side, error.status_hint, b"", str(error)))
+            self.do(ev.AnswerReoffer(event.side, error.status_hint, b"", str(error)))
             return
         self._reoffer = reoffer
 
     def _reoffer_answered(self, event: ev.ReofferAnswered, now_s: float) -> None:
         if self._reoffer is not None:
             asked = self._reoffer.other
-            self._do(*self._reoffer.answered(event))
+            self.do(*self._reoffer.answered(event))
             if self._reoffer.over:
                 self._reoffer = None
         elif self._resync is not None:
@@ -288,202 +293,104 @@ class Call:
         else:
             return
         if event.status in (408, 481):  # RFC 3261 12.2.1.2: that dialog is gone
-            self._end(_name_of(asked), "answered", event.reason, now_s)
+            self.end(ev.party_name(asked), "answered", event.reason, now_s)
 
     def _resync_answered(self, resync: Resync, event: ev.ReofferAnswered, now_s: float) -> None:
-        self._do(*resync.answered(event))
+        self.do(*resync.answered(event))
         if resync.over:
             self._resync = None
         elif not resync.waiting:
-            self._do(ev.SetTimer(RESYNC, now_s + RETRY_S))
+            self.do(ev.SetTimer(RESYNC, now_s + RETRY_S))
 
-    def _start_resync(self, resync: Resync, now_s: float) -> None:
+    def start_resync(self, resync: Resync, now_s: float) -> None:
         """Show a side what it has not seen; a change that is under way comes first."""
         self._resync = resync
         if self._reoffer is None:
-            self._do(resync.start())
+            self.do(resync.start())
         else:
-            self._do(ev.SetTimer(RESYNC, now_s + RETRY_S))
+            self.do(ev.SetTimer(RESYNC, now_s + RETRY_S))
 
     def _refresh(self, event: ev.RefreshDue, now_s: float) -> None:
         if self._reoffer is None and self._resync is None:
-            self._start_resync(Resync(self._media, event.side), now_s)
+            self.start_resync(Resync(self.media, event.side), now_s)
 
     def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
         if self._reoffer is None:
             return
         try:
-            self._do(*self._reoffer.acked(event.sdp))
+            self.do(*self._reoffer.acked(event.sdp))
         except RemoteError as error:
-            self._end("switch", "answered", str(error), now_s)
+            self.end("switch", "answered", str(error), now_s)
             return
         self._reoffer = None
 
+    # --- transfer (the rest is in ``transfers``) --------------------------------------------------
+
+    def begin_transfer(self, transfer: Transfer) -> int:
+        """Its number, from 1."""
+        self.transfer = transfer
+        self.state = State.TRANSFERRING
+        self._transfers += 1
+        return self._transfers
+
+    def transfer_over(self) -> None:
+        """The two sides are connected, with or without a new party."""
+        self.transfer = None
+        self.state = State.TALKING
+
     # --- money while talking ----------------------------------------------------------------------
 
-    def _extended(self, event: ev.CreditHeld, now_s: float) -> None:
+    def extended(self, event: ev.CreditHeld, now_s: float) -> None:
         charge = self.charges.get(event.hold)
         if charge is None:
-            self._do(ev.VoidCredit(event.hold))
+            self.do(ev.VoidCredit(event.hold))
         else:
-            self._do(*charge.extended(event.micros, now_s))
+            self.do(*charge.extended(event.micros, now_s))
 
-    def _not_extended(self, event: ev.CreditDenied, now_s: float) -> None:
+    def not_extended(self, event: ev.CreditDenied, now_s: float) -> None:
         charge = self.charges.get(event.hold)
         if charge is not None:
-            self._do(*charge.not_extended(event, now_s))
+            self.do(*charge.not_extended(event, now_s))
 
-    def _timer_fired(self, event: ev.TimerFired, now_s: float) -> None:
+    def timer_fired(self, event: ev.TimerFired, now_s: float) -> None:
         name, _, hold = event.name.partition(" ")
         if name == "max":
-            self._end("switch", "answered", "the longest call allowed is over", now_s)
+            self.end("switch", "answered", "the longest call allowed is over", now_s)
         elif name == RESYNC:
             if self._resync is not None and not self._resync.waiting:
-                self._start_resync(self._resync, now_s)
+                self.start_resync(self._resync, now_s)
         elif hold in self.charges:
             _CHARGE_TIMERS[name](self, self.charges[hold], now_s)
 
     def _renew(self, charge: Charge, now_s: float) -> None:
-        self._do(ev.ExtendCredit(charge.hold, charge.payment))
+        self.do(ev.ExtendCredit(charge.hold, charge.payment))
 
     def _warn(self, charge: Charge, now_s: float) -> None:
-        leg = self._media.leg("b" if charge.is_incoming else "a")
-        self._do(ev.Media(PlayTone(self.id, leg, "warning", WARNING_TONE_S)))
+        leg = self.media.leg("b" if charge.is_incoming else "a")
+        self.do(ev.Media(PlayTone(self.id, leg, "warning", WARNING_TONE_S)))
 
     def _cut(self, charge: Charge, now_s: float) -> None:
         if charge.blocked:
-            return self._end("switch", "blocked", charge.blocked, now_s)
-        return self._end("switch", "credit_exhausted", "the balance is used up", now_s)
-
-    # --- transfer ---------------------------------------------------------------------------------
-
-    def _transfer_asked(self, event: ev.TransferAsked, now_s: float) -> None:
-        """Dial the new party with what the kept side can do, as if it called."""
-        self._transfers += 1
-        self._transfer = transfer = Transfer(event.side)
-        self.state = State.TRANSFERRING
-        self.trace.append(f"the {_name_of(event.side)} transfers the {_name_of(transfer.kept)}")
-        self.trace.extend(event.plan.trace)
-        self._add_records(event.plan.records)
-        offer = with_direction(self._media.descriptions[transfer.kept], "sendrecv")
-        self._dialling = self._dial(event.plan, offer, names_of(self._transfers))
-        self._go_on(self._dialling.begin(now_s), now_s)
-
-    def _add_records(self, records: Iterable[Record]) -> None:
-        """There is one record for each account (a call and account have one CDR)."""
-        known = {record.account for record in self.records}
-        self.records.extend(record for record in records if record.account not in known)
-
-    def _transfer_rang(self, event: ev.BranchRang, now_s: float) -> None:
-        branch = self._dialling.rang(event, now_s)
-        if branch is None or self._transfer is None or self._transfer.has_rung:
-            return
-        self._transfer.has_rung = True
-        self._do(
-            ev.TellTransfer(self._transfer.side, 180),
-            ev.Media(PlayTone(self.id, self._media.leg(self._transfer.kept), "ringback")),
-        )
-
-    def _transfer_answered(self, event: ev.BranchAnswered, now_s: float) -> None:
-        """The new party takes the transferor's place."""
-        branch, transfer = self.branches[event.branch], self._transfer
-        if branch.state is not BranchState.CALLING or transfer is None:
-            return self._late_answer(event, now_s)
-        try:
-            self._media.read(transfer.side, event.sdp)
-        except RemoteError as error:
-            return self._answer_refused(event, error, now_s)
-        self._accept(branch, now_s)
-        self._do(ev.AckBranch(branch.number), *self.charges.answer(None, now_s))
-        self._take_place(transfer, branch, now_s)
-        return self._start_resync(Resync(self._media, transfer.kept), now_s)
-
-    def _take_place(self, transfer: Transfer, branch: Branch, now_s: float) -> None:
-        """The transferor leaves, the call goes on with the new party."""
-        side, leaving = transfer.side, self.parties[transfer.side]
-        self._stop_ringback(transfer)
-        self._do(ev.TellTransfer(side, 200))
-        if not transfer.gone:
-            self._bye(side, "transferred")
-            self._leave(leaving, now_s)
-        self.parties[side] = branch
-        self._media.next_version()
-        host = branch.target.flow.remote.host
-        self._do(*self._media.connect(side, branch.leg, host, talking=True))
-        self._transfer = None
-        self.state = State.TALKING
-
-    def _leave(self, party: Branch | None, now_s: float) -> None:
-        """A party is gone for good: what it cost ends (rule 12)."""
-        if party is not None:
-            party.ended_s = now_s
-        self._do(*self.charges.end_part(INCOMING if party is None else party.step, now_s))
-
-    def _stop_ringback(self, transfer: Transfer) -> None:
-        if transfer.has_rung:
-            self._do(ev.Media(StopTone(self.id, self._media.leg(transfer.kept))))
-
-    def _transfer_failed(self, transfer: Transfer, unreached: Unreached, now_s: float) -> None:
-        """Nobody answered: the two go on as before, if the transferor is still there."""
-        self._transfer = None
-        self.state = State.TALKING
-        self._stop_ringback(transfer)
-        self.trace.append(f"transfer failed: {unreached.status} {unreached.reason}".rstrip())
-        self._do(
-            *self.branches.cancel(),
-            ev.SetTimer(STEP, None),
-            ev.SetTimer(SILENCE, None),
-            ev.TellTransfer(transfer.side, unreached.status, unreached.reason),
-        )
-        if transfer.gone:
-            self._end("switch", "answered", "the transfer failed", now_s, gone=(transfer.side,))
-
-    def _hung_up_in_transfer(self, event: ev.HungUp, now_s: float) -> None:
-        """The transferor may leave at once; when the kept side does, all is over."""
-        transfer = self._transfer
-        assert transfer is not None, "the state says so"
-        if event.side == transfer.side:
-            transfer.gone = True
-            self._leave(self.parties[event.side], now_s)
-        else:
-            self._do(ev.TellTransfer(transfer.side, 487, "the other side hung up"))
-            self._end(_name_of(event.side), "answered", event.reason, now_s, gone=(event.side,))
-
-    def _transfer_credit(self, event: ev.CreditHeld, now_s: float) -> None:
-        if self._dialling.waits_for(event.hold):
-            self._dialling.credit_held(event, now_s)
-        else:
-            self._extended(event, now_s)
-
-    def _transfer_no_credit(self, event: ev.CreditDenied, now_s: float) -> None:
-        if self._dialling.waits_for(event.hold):
-            self._credit_denied(event, now_s)
-        else:
-            self._not_extended(event, now_s)
-
-    def _transfer_timer(self, event: ev.TimerFired, now_s: float) -> None:
-        if event.name in (STEP, SILENCE):
-            self._dialling_timer(event, now_s)
-        else:
-            self._timer_fired(event, now_s)
+            return self.end("switch", "blocked", charge.blocked, now_s)
+        return self.end("switch", "credit_exhausted", "the balance is used up", now_s)
 
     # --- the end ----------------------------------------------------------------------------------
 
     def _hung_up(self, event: ev.HungUp, now_s: float) -> None:
-        self._end(_name_of(event.side), "answered", event.reason, now_s, gone=(event.side,))
+        self.end(ev.party_name(event.side), "answered", event.reason, now_s, gone=(event.side,))
 
     def _ack_missing(self, event: ev.AckMissing, now_s: float) -> None:
-        self._end("switch", "answered", f"no ACK from side {event.side}", now_s)
+        self.end("switch", "answered", f"no ACK from side {event.side}", now_s)
 
     def _media_silent(self, event: ev.MediaSilent, now_s: float) -> None:
         for side in self.parties:
-            if event.leg == self._media.leg(side):
-                reason = f"no media from the {_name_of(side)}"
-                return self._end("switch", "answered", reason, now_s)
+            if event.leg == self.media.leg(side):
+                reason = f"no media from the {ev.party_name(side)}"
+                return self.end("switch", "answered", reason, now_s)
         return None  # of a leg that was left behind
 
     def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
-        self._media.allocated = False
+        self.media.allocated = False
         self._break_off("failed", "the media worker of this call died", now_s)
 
     def _shut_down(self, event: ev.Shutdown, now_s: float) -> None:
@@ -491,7 +398,7 @@ class Call:
 
     def _break_off(self, cause: str, reason: str, now_s: float) -> None:
         if self.state in UP:
-            self._end("switch", cause, reason, now_s)
+            self.end("switch", cause, reason, now_s)
         else:
             self._refuse(503, "failed", reason, now_s)
 
@@ -502,79 +409,83 @@ class Call:
         self.status, self.cause = status, cause
         if not traced:
             self.trace.append(f"refused with {status}: {reason or cause}")
-        self._do(*self.branches.cancel(), ev.AnswerCaller(status, b"", reason))
+        self.do(*self.branches.cancel(), ev.AnswerCaller(status, b"", reason))
         self._close(now_s)
 
-    def _end(
+    def end(
         self, by: str, cause: str, reason: str, now_s: float, *, gone: tuple[ev.Side, ...] = ()
     ) -> None:
         """End an answered call; the sides that are ``gone`` need no BYE."""
         self.hangup_by, self.cause, self.status = by, cause, 200
         self.trace.append(f"ended by the {by}" + (f": {reason}" if reason else ""))
-        if self._transfer is not None:
-            self._do(*self.branches.cancel())
-            if self._transfer.gone:
-                gone = (*gone, self._transfer.side)
+        if self.transfer is not None:
+            gone = (*gone, *transfers.broken_off(self, self.transfer, now_s))
         self.charges.end(now_s)
         self._finish_offers()
         for side, party in self.parties.items():
             if party is not None and party.ended_s is None:
                 party.ended_s = now_s
             if side not in gone:
-                self._bye(side, reason)
+                self.bye(side, reason)
         self._close(now_s)
 
-    def _bye(self, side: ev.Side, reason: str) -> None:
+    def give_away(self, side: ev.Side, target: ev.Target, now_s: float) -> ev.Handover:
+        """Let the party of a side go on in another call, which ends this one: what is to be done
+        is for ``take_actions``. The call must be talking."""
         party = self.parties[side]
-        self._do(ev.ByeCaller(reason) if party is None else ev.ByeBranch(party.number, reason))
+        hold = self.charges.id_of(INCOMING) if party is None else party.hold
+        charges, actions = self.charges.hand_over(hold)
+        self.do(*actions)
+        sdp, records = self.media.descriptions[side], tuple(self.records)
+        self.end("switch", "answered", "a transfer took the other side", now_s, gone=(side,))
+        return ev.Handover(target, sdp, tuple(charges), records)
+
+    def bye(self, side: ev.Side, reason: str) -> None:
+        party = self.parties[side]
+        self.do(ev.ByeCaller(reason) if party is None else ev.ByeBranch(party.number, reason))
 
     def _finish_offers(self) -> None:
         """What was still being agreed on: each 2xx gets its ACK all the same (13.2.2.4)."""
         branch = self.parties.get("b")
         if self._owes_ack and branch is not None:
-            self._do(ev.AckBranch(branch.number))
+            self.do(ev.AckBranch(branch.number))
         if self._reoffer is not None:
-            self._do(*self._reoffer.abandon())
+            self.do(*self._reoffer.abandon())
 
     def _close(self, now_s: float) -> None:
         self.ended_s = now_s
-        self._do(ev.SetTimer(ALL_TIMERS, None))
-        if self._media.allocated:
+        self.do(ev.SetTimer(ALL_TIMERS, None))
+        if self.media.allocated:
             self.state = State.ENDING
-            self._do(ev.ReleaseMedia(), ev.SetTimer("release", now_s + RELEASE_MAX_S))
+            self.do(ev.ReleaseMedia(), ev.SetTimer("release", now_s + RELEASE_MAX_S))
         else:
             self._settle()
 
     def _media_closed(self, event: ev.MediaClosed, now_s: float) -> None:
         self.statistics = event.legs
-        self._do(ev.SetTimer("release", None))
+        self.do(ev.SetTimer("release", None))
         self._settle()
 
     def _settle_without_media(self, event: ev.MediaGone | ev.TimerFired, now_s: float) -> None:
-        self._do(ev.SetTimer("release", None))
+        self.do(ev.SetTimer("release", None))
         self._settle()
 
     def _settle(self) -> None:
         self.state = State.ENDED
-        self._do(ev.Settle())
+        self.do(ev.Settle())
 
     # --- stragglers -------------------------------------------------------------------------------
 
     def _late_reoffer(self, event: ev.Reoffered, now_s: float) -> None:
-        self._do(ev.AnswerReoffer(event.side, 481, b"", "the call has ended"))
+        self.do(ev.AnswerReoffer(event.side, 481, b"", "the call has ended"))
 
     def _late_reoffer_answer(self, event: ev.ReofferAnswered, now_s: float) -> None:
         if not 200 <= event.status < 300:
             return
         if self._reoffer is not None:
-            self._do(ev.AckReoffer(self._reoffer.other))
+            self.do(ev.AckReoffer(self._reoffer.other))
         elif self._resync is not None and self._resync.waiting:
-            self._do(ev.AckReoffer(self._resync.asked))
-
-
-def _name_of(side: ev.Side) -> str:
-    """What records call a side."""
-    return "caller" if side == "a" else "callee"
+            self.do(ev.AckReoffer(self._resync.asked))
 
 
 _CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
@@ -595,19 +506,19 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_T, ev.AckMissing): Call._ack_missing,
     (_R, ev.AckMissing): Call._ack_missing,
     (_T, ev.HungUp): Call._hung_up,
-    (_R, ev.HungUp): Call._hung_up_in_transfer,
+    (_R, ev.HungUp): transfers.hung_up,
     # credit
     (_D, ev.CreditHeld): Call._credit_held,
-    (_D, ev.CreditDenied): Call._credit_denied,
-    (_T, ev.CreditHeld): Call._extended,
-    (_T, ev.CreditDenied): Call._not_extended,
-    (_R, ev.CreditHeld): Call._transfer_credit,
-    (_R, ev.CreditDenied): Call._transfer_no_credit,
+    (_D, ev.CreditDenied): Call.credit_denied,
+    (_T, ev.CreditHeld): Call.extended,
+    (_T, ev.CreditDenied): Call.not_extended,
+    (_R, ev.CreditHeld): transfers.credit_held,
+    (_R, ev.CreditDenied): transfers.credit_denied,
     # media
     (_D, ev.MediaReady): Call._media_ready,
-    (_R, ev.MediaReady): Call._media_ready,
+    (_R, ev.MediaReady): transfers.media_ready,
     (_D, ev.MediaRefused): Call._media_refused,
-    (_R, ev.MediaRefused): Call._media_refused,
+    (_R, ev.MediaRefused): transfers.media_refused,
     (_D, ev.MediaGone): Call._media_gone,
     (_T, ev.MediaGone): Call._media_gone,
     (_R, ev.MediaGone): Call._media_gone,
@@ -616,14 +527,14 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_E, ev.MediaClosed): Call._media_closed,
     # branches
     (_D, ev.BranchRang): Call._branch_rang,
-    (_R, ev.BranchRang): Call._transfer_rang,
+    (_R, ev.BranchRang): transfers.rang,
     (_D, ev.BranchAnswered): Call._branch_answered,
-    (_R, ev.BranchAnswered): Call._transfer_answered,
-    (_T, ev.BranchAnswered): Call._late_answer,
-    (_E, ev.BranchAnswered): Call._late_answer,
-    (_X, ev.BranchAnswered): Call._late_answer,
-    (_D, ev.BranchFailed): Call._branch_failed,
-    (_R, ev.BranchFailed): Call._branch_failed,
+    (_R, ev.BranchAnswered): transfers.answered,
+    (_T, ev.BranchAnswered): Call.late_answer,
+    (_E, ev.BranchAnswered): Call.late_answer,
+    (_X, ev.BranchAnswered): Call.late_answer,
+    (_D, ev.BranchFailed): Call.branch_failed,
+    (_R, ev.BranchFailed): Call.branch_failed,
     # re-INVITE
     (_T, ev.Reoffered): Call._reoffered,
     (_R, ev.Reoffered): Call._reoffered,
@@ -637,11 +548,12 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_E, ev.ReofferAnswered): Call._late_reoffer_answer,
     (_X, ev.ReofferAnswered): Call._late_reoffer_answer,
     # transfer
-    (_T, ev.TransferAsked): Call._transfer_asked,
+    (_T, ev.TransferAsked): transfers.asked,
+    (_T, ev.Joined): transfers.joined,
     # time and the end
-    (_D, ev.TimerFired): Call._dialling_timer,
-    (_T, ev.TimerFired): Call._timer_fired,
-    (_R, ev.TimerFired): Call._transfer_timer,
+    (_D, ev.TimerFired): Call.dialling_timer,
+    (_T, ev.TimerFired): Call.timer_fired,
+    (_R, ev.TimerFired): transfers.timer_fired,
     (_E, ev.TimerFired): Call._settle_without_media,
     (_D, ev.Shutdown): Call._shut_down,
     (_T, ev.Shutdown): Call._shut_down,

@@ -20,11 +20,11 @@ class BranchState(Enum):
 
 @dataclass(slots=True)
 class Branch:
-    """One INVITE of ours and what became of it. ``step`` names the step that it rings for, as the
-    hold of that step does; ``leg`` its ports in the media plane."""
+    """One INVITE of ours and what became of it. ``hold`` is that of the step that it rings for,
+    whether that costs money or not; ``leg`` its ports in the media plane."""
 
     number: int
-    step: str
+    hold: str
     leg: str
     target: ev.Target
     started_s: float
@@ -40,9 +40,9 @@ class Branches(list[Branch]):
 
     __slots__ = ()
 
-    def start(self, step: str, leg: str, target: ev.Target, now_s: float) -> Branch:
+    def start(self, hold: str, leg: str, target: ev.Target, now_s: float) -> Branch:
         """One more, that rings for a step of a plan."""
-        branch = Branch(len(self), step, leg, target, now_s)
+        branch = Branch(len(self), hold, leg, target, now_s)
         self.append(branch)
         return branch
 
@@ -58,10 +58,10 @@ class Branches(list[Branch]):
             actions.append(ev.CancelBranch(branch.number, elsewhere))
         return actions
 
-    def failure(self, step: str, *, on_trunks: bool) -> int:
+    def failure(self, hold: str, *, on_trunks: bool) -> int:
         """The status of a step whose branches have all failed: of phones the one that tells most,
         of trunks that of the one tried last."""
-        statuses = [branch.status for branch in self if branch.step == step]
+        statuses = [branch.status for branch in self if branch.hold == hold]
         if not on_trunks:
             return failover.phones_status(statuses)
         return statuses[-1] if statuses else 480

@@ -54,12 +54,12 @@ class Charge:
     def answer(self, now_s: float) -> list[ev.Action]:
         """Charging begins."""
         self.answered_s = now_s
-        return self._timers(now_s)
+        return self.timers(now_s)
 
     def extended(self, micros: int, now_s: float) -> list[ev.Action]:
         """There is money for more."""
         self.granted(micros)
-        return [ev.SetTimer(f"{WARN} {self.hold}", None), *self._timers(now_s)]
+        return [ev.SetTimer(f"{WARN} {self.hold}", None), *self.timers(now_s)]
 
     def not_extended(self, denied: ev.CreditDenied, now_s: float) -> list[ev.Action]:
         """There is none: warn, try once more, cut. Or the store is away: go on and ask again."""
@@ -72,7 +72,7 @@ class Charge:
         warning = [] if self.refused else self._warning(now_s)
         self.refused = True
         self.blocked = denied.reason if denied.blocked else ""
-        return [*warning, *self._timers(now_s)]
+        return [*warning, *self.timers(now_s)]
 
     def _warning(self, now_s: float) -> list[ev.Action]:
         end_s = self.paid_until_s()
@@ -80,7 +80,8 @@ class Charge:
             return []
         return [ev.SetTimer(f"{WARN} {self.hold}", max(now_s, end_s - WARN_AHEAD_S))]
 
-    def _timers(self, now_s: float) -> list[ev.Action]:
+    def timers(self, now_s: float) -> list[ev.Action]:
+        """When to ask for more and when to cut, as things stand."""
         end_s = self.paid_until_s()
         if end_s is None:
             return []
@@ -123,15 +124,19 @@ class Charges(dict[str, Charge]):
         self.voided: list[Charge] = []
         self._call_id = call_id
 
+    def id_of(self, part: str) -> str:
+        """The hold of a part of this call."""
+        return f"{self._call_id}:{part}"
+
     def hold(self, part: str, payment: Payment) -> ev.HoldCredit:
         """One more leg costs money."""
-        hold = f"{self._call_id}:{part}"
+        hold = self.id_of(part)
         self[hold] = Charge(hold, payment, part.rpartition(".")[2] == INCOMING)
         return ev.HoldCredit(hold, payment)
 
-    def void(self, part: str) -> list[ev.Action]:
+    def void(self, hold: str) -> list[ev.Action]:
         """A leg comes to nothing: give back what it had reserved, if it had."""
-        charge = self.pop(f"{self._call_id}:{part}", None)
+        charge = self.pop(hold, None)
         if charge is None:
             return []
         self.voided.append(charge)
@@ -155,10 +160,24 @@ class Charges(dict[str, Charge]):
         for charge in self.values():
             charge.end(now_s)
 
-    def end_part(self, part: str, now_s: float) -> list[ev.Action]:
+    def end_one(self, hold: str, now_s: float) -> list[ev.Action]:
         """The party of one paid leg leaves a call that goes on (rule 12)."""
-        charge = self.get(f"{self._call_id}:{part}")
+        charge = self.get(hold)
         if charge is None:
             return []
         charge.end(now_s)
-        return [ev.SetTimer(f"{timer} {charge.hold}", None) for timer in (RENEW, WARN, CUT)]
+        return _no_timers(hold)
+
+    def hand_over(self, hold: str) -> tuple[list[Charge], list[ev.Action]]:
+        """The party of one paid leg goes on in another call, and its charge with it."""
+        charge = self.pop(hold, None)
+        return ([], []) if charge is None else ([charge], _no_timers(hold))
+
+    def take_over(self, charge: Charge, now_s: float) -> list[ev.Action]:
+        """A paid leg of another call goes on in this one; its payer stays (rule 12)."""
+        self[charge.hold] = charge
+        return charge.timers(now_s)
+
+
+def _no_timers(hold: str) -> list[ev.Action]:
+    return [ev.SetTimer(f"{timer} {hold}", None) for timer in (RENEW, WARN, CUT)]

@@ -216,8 +216,7 @@ class Dialling:
 
     def _launch(self, target: ev.Target, now_s: float) -> None:
         leg = self._leg(target)
-        part = f"{self._names.hold}{self._step}"
-        branch = self._branches.start(part, leg, target, now_s)
+        branch = self._branches.start(self._hold_id(), leg, target, now_s)
         self._do(ev.Launch(branch.number, target, self._media.shown(self.offer, leg)))
 
     def rang(self, event: ev.BranchRang, now_s: float) -> Branch | None:
@@ -257,20 +256,26 @@ class Dialling:
         self._trace.extend(onward.trace)
         known = {record.account for record in self._records}
         self._records.extend(record for record in onward.records if record.account not in known)
+        if onward.incoming is not None:
+            self._hold(f"r{self._redirects}.{INCOMING}", onward.incoming)
         after = self._step + 1
         self._steps = (*self._steps[:after], *onward.steps, *self._steps[after:])
         self._do(*self._branches.cancel(480))
         return self._step_failed(now_s)
 
+    def _hold_id(self) -> str:
+        """What the present step is paid with, and what its branches are told apart by."""
+        return self._charges.id_of(f"{self._names.hold}{self._step}")
+
     def _is_trunk_step(self) -> bool:
         return isinstance(self.step, DialTrunks)
 
     def _step_failed(self, now_s: float) -> Unreached | None:
-        part = f"{self._names.hold}{self._step}"
-        status = self._branches.failure(part, on_trunks=self._is_trunk_step())
+        hold = self._hold_id()
+        status = self._branches.failure(hold, on_trunks=self._is_trunk_step())
         self._do(ev.SetTimer(STEP, None), ev.SetTimer(SILENCE, None))
         if self._step + 1 < len(self._steps):
-            self._do(*self._charges.void(part))
+            self._do(*self._charges.void(hold))
         return self._next_step(status, now_s)
 
     def timer_fired(self, event: ev.TimerFired, now_s: float) -> Unreached | None:

@@ -7,12 +7,15 @@ branch that answers is the other party ("b").
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
 from softswitch.ids import AccountId, Extension
-from softswitch.routing.plan import Payment, Plan
+from softswitch.routing.plan import Payment, Plan, Record
+
+if TYPE_CHECKING:
+    from softswitch.call.charging import Charge
 
 Side = Literal["a", "b"]
 
@@ -20,6 +23,11 @@ Side = Literal["a", "b"]
 def other_side(side: Side) -> Side:
     """The one that a side talks to."""
     return "b" if side == "a" else "a"
+
+
+def party_name(side: Side) -> str:
+    """What records call a side."""
+    return "caller" if side == "a" else "callee"
 
 
 class Target(NamedTuple):
@@ -158,6 +166,23 @@ class TransferAsked(NamedTuple):
     plan: Plan
 
 
+class Handover(NamedTuple):
+    """A party that leaves a call to go on in another one: where it is, its latest description, what
+    it costs and whom, and the records of the accounts that took part."""
+
+    target: Target
+    sdp: bytes
+    charges: tuple[Charge, ...]
+    records: tuple[Record, ...]
+
+
+class Joined(NamedTuple):
+    """A side wants the other one to talk to a party of another call of its own (RFC 3891)."""
+
+    side: Side
+    party: Handover
+
+
 class TimerFired(NamedTuple):
     """A timer that ``SetTimer`` started."""
 
@@ -202,6 +227,7 @@ Input = (
     | ReofferAcked
     | RefreshDue
     | TransferAsked
+    | Joined
     | TimerFired
     | MediaSilent
     | MediaGone

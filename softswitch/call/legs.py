@@ -12,9 +12,9 @@ from sip.transaction import ClientTransaction, ServerTransaction
 from softswitch.call.b2bua import Call
 from softswitch.call.events import Side, Target
 from softswitch.ids import AccountId
-from softswitch.routing.plan import Plan
+from softswitch.routing.plan import PhoneCaller, Plan
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER")
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
@@ -32,20 +32,31 @@ class CallerLeg:
     contact: str
     dialog: Dialog
     trunk: str | None = None
+    user: PhoneCaller | None = None
     acked: bool = False
     bye: Request | None = None
+    referrals: int = 0  # REFERs of this dialog so far
 
 
 @dataclass(slots=True)
 class BranchLeg:
     """One branch. ``dialog`` exists from the first 2xx on; ``on_trunk``: it takes a channel of
-    its trunk."""
+    its trunk. ``tx`` is the INVITE's; a leg that came from another call has none here."""
 
     target: Target
     contact: str
-    tx: ClientTransaction
+    tx: ClientTransaction | None
     dialog: Dialog | None = None
     on_trunk: bool = False
+    referrals: int = 0
+
+    @property
+    def user(self) -> PhoneCaller | None:
+        """Whose phone it is, ``None`` for a carrier's."""
+        target = self.target
+        if target.account is None or target.extension is None:
+            return None
+        return PhoneCaller(target.account, target.extension)
 
 
 @dataclass(slots=True)
@@ -59,7 +70,8 @@ class ReofferLegs:
 
 @dataclass(slots=True)
 class Referral:
-    """A REFER that is being obeyed: in whose dialog NOTIFY goes back, under which event."""
+    """A REFER that is being obeyed: in whose dialog NOTIFY goes back, under which event; "" when
+    nothing is to be told (RFC 4488)."""
 
     leg: CallerLeg | BranchLeg
     event: str
@@ -76,7 +88,7 @@ class LiveCall:
     currencies: dict[AccountId, str]
     branches: list[BranchLeg] = field(default_factory=list)
     reoffer: ReofferLegs | None = None
-    transfer: Referral | None = None
+    referral: Referral | None = None
     timers: dict[str, int] = field(default_factory=dict)
     media_seen: bool = False  # RTP came since the last journal beat
     media_ever: bool = False
@@ -108,6 +120,29 @@ class Role(NamedTuple):
     part: str  # caller | branch | reoffer | bye
     side: Side = "a"
     branch: int = -1
+
+
+def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
+    """A leg as a branch of another call, which it goes on in; its channel of a trunk goes along."""
+    dialog = leg.dialog
+    assert dialog is not None, "only what was answered can move"
+    if isinstance(leg, BranchLeg):
+        moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk)
+        leg.on_trunk = False
+        return moved
+    user = leg.user
+    target = Target(
+        uri=dialog.remote_target,
+        flow=dialog.flow,
+        to=dialog.remote,
+        caller=dialog.local,
+        name="caller" if user is None else f"user {user.extension}",
+        account=None if user is None else user.account,
+        extension=None if user is None else user.extension,
+        trunk=leg.trunk,
+    )
+    on_trunk, leg.trunk = leg.trunk is not None, None
+    return BranchLeg(target, leg.contact, None, dialog, on_trunk)
 
 
 def reason_header(cause: int, text: str) -> Headers:

@@ -43,7 +43,7 @@ from softswitch.ids import AccountId, CallId, new_call_id
 from softswitch.routing.free import INTERNAL, free_rate
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.permissions import why_stopped
-from softswitch.routing.plan import Payment, Plan, Refuse, RouteState
+from softswitch.routing.plan import Payment, PhoneCaller, Plan, Refuse, RouteState
 from softswitch.snapshot import SnapshotHolder
 
 log = Logger()
@@ -130,7 +130,12 @@ class CallService(Service):
         self._ticks: list[Timer] = []
         self._draining = False
         self._sip_side = SipSide(
-            stack, Addresses(sip, settings.advertised), self._feed, token=token
+            stack,
+            Addresses(sip, settings.advertised),
+            self._feed,
+            self._perform,
+            self._onward,
+            token=token,
         )
         self._media_side = MediaSide(media, self._tell, self._media_seen)
         self._credit = CallCredit(database, settlements, self._tell)
@@ -239,7 +244,7 @@ class CallService(Service):
             )
             return
         try:
-            caller = self._sip_side.caller_leg(tx, flow, decided.trunk)
+            caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user)
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
@@ -292,6 +297,15 @@ class CallService(Service):
             _ACTIONS[type(action)](self, live, action, now_s)
         self._media_side.flush()
 
+    def _perform(self, live: LiveCall, now_s: float) -> None:
+        """Carry out what a machine has to do without an input."""
+        for action in live.machine.take_actions():
+            _ACTIONS[type(action)](self, live, action, now_s)
+        self._media_side.flush()
+
+    def _onward(self, user: PhoneCaller, dialled: str) -> Plan:
+        return self._admission.onward(user, dialled, self._snapshots.current, self._now_us())
+
     # --- actions ----------------------------------------------------------------------------------
 
     def _answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
@@ -304,6 +318,10 @@ class CallService(Service):
         if action.target.trunk is not None:
             self._live.trunk_taken(action.target.trunk)
             live.branches[action.branch].on_trunk = True
+
+    def _bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
+        self._sip_side.bye_branch(live, action, now_s)
+        self._free_trunk(live.branches[action.branch])
 
     def _free_trunk(self, branch: BranchLeg) -> None:
         if branch.on_trunk and branch.target.trunk is not None:
@@ -454,11 +472,12 @@ _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {
     ev.Launch: CallService._launch,
     ev.CancelBranch: lambda self, live, a, now_s: self._sip_side.cancel_branch(live, a, now_s),
     ev.AckBranch: lambda self, live, a, now_s: self._sip_side.ack_branch(live, a, now_s),
-    ev.ByeBranch: lambda self, live, a, now_s: self._sip_side.bye_branch(live, a, now_s),
+    ev.ByeBranch: CallService._bye_branch,
     ev.ByeCaller: lambda self, live, a, now_s: self._sip_side.bye_caller(live, a, now_s),
     ev.SendReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.send(live, a, now_s),
     ev.AnswerReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.answer(live, a, now_s),
     ev.AckReoffer: lambda self, live, a, now_s: self._sip_side.reoffers.ack(live, a, now_s),
+    ev.TellTransfer: lambda self, live, a, now_s: self._sip_side.transfers.tell(live, a, now_s),
     ev.SetTimer: CallService._set_timer,
     ev.Settle: CallService._settle,
 }

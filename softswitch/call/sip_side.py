@@ -19,9 +19,10 @@ from sip.events import (
 )
 from sip.flow import Flow
 from sip.machines import State
-from sip.message import Request
+from sip.message import Request, Response
 from sip.stack import Stack
 from sip.transaction import ClientTransaction, ServerTransaction
+from sip.transfer import Replaces
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
 from softswitch.call.legs import (
@@ -32,9 +33,12 @@ from softswitch.call.legs import (
     Role,
     content,
     invite,
+    moved_leg,
     reason_header,
 )
 from softswitch.call.sip_reoffers import Feed, SipReoffers
+from softswitch.call.sip_transfers import Found, Lookups, SipTransfers, shown_as
+from softswitch.routing.plan import PhoneCaller, Plan
 
 NO_SUCH_CALL = 481
 REQUEST_TIMEOUT = 408
@@ -46,13 +50,25 @@ Leg = CallerLeg | BranchLeg
 
 
 class SipSide:
-    """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine;
-    ``reoffers`` carries the re-INVITEs."""
+    """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine,
+    ``perform`` carries out what a machine has to do; ``plan`` tells where a number leads that a
+    user dials. ``reoffers`` carries the re-INVITEs, ``transfers`` the REFERs."""
 
     def __init__(
-        self, stack: Stack, addresses: Addresses, feed: Feed, *, token: Callable[[], str]
+        self,
+        stack: Stack,
+        addresses: Addresses,
+        feed: Feed,
+        perform: Callable[[LiveCall, float], None],
+        plan: Callable[[PhoneCaller, str], Plan],
+        *,
+        token: Callable[[], str],
     ) -> None:
         self.reoffers = SipReoffers(stack, addresses, feed)
+        lookups = Lookups(plan, self._find, self._join)
+        self.transfers = SipTransfers(stack, addresses, feed, lookups)
+        self._perform = perform
+        self._plan = plan
         self._stack = stack
         self._addresses = addresses
         self._feed = feed
@@ -64,13 +80,15 @@ class SipSide:
         """How many dialogs are kept."""
         return len(self._dialogs)
 
-    def caller_leg(self, tx: ServerTransaction, flow: Flow, trunk: str | None) -> CallerLeg:
+    def caller_leg(
+        self, tx: ServerTransaction, flow: Flow, trunk: str | None, user: PhoneCaller | None
+    ) -> CallerLeg:
         """The leg of a new INVITE. Raises RemoteError when no dialog can come of it."""
         contact = self._addresses.contact(flow)
         dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
         if trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
-        return CallerLeg(tx, flow, contact, dialog, trunk)
+        return CallerLeg(tx, flow, contact, dialog, trunk, user)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -93,6 +111,8 @@ class SipSide:
             self._hung_up(live, leg, tx, request, now_s)
         elif request.method == "INVITE":
             self.reoffers.received(live, live.side_of(leg), tx, now_s)
+        elif request.method == "REFER":
+            self.transfers.received(live, leg, tx, now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
 
@@ -184,8 +204,22 @@ class SipSide:
         elif response.status < 300:
             self._branch_answered(role, event, now_s)
         else:
-            failed = ev.BranchFailed(role.branch, response.status, response.reason)
+            onward = self._onward(live, role.branch, response) if response.status < 400 else None
+            failed = ev.BranchFailed(role.branch, response.status, response.reason, onward)
             self._feed(live, failed, now_s)
+
+    def _onward(self, live: LiveCall, branch: int, response: Response) -> Plan | None:
+        """Where a user's phone redirects to: the first Contact that names a number. What a carrier
+        redirects to is not paid for, so it is not followed."""
+        user = live.branches[branch].user
+        if user is None:
+            return None
+        try:
+            numbers = [contact.uri.user for contact in response.contacts]
+        except RemoteError:
+            return None
+        number = next((number for number in numbers if number), None)
+        return None if number is None else shown_as(self._plan(user, number), live, "a")
 
     def _branch_answered(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         live, branch = role.call, role.call.branches[role.branch]
@@ -211,6 +245,26 @@ class SipSide:
         if branch.target.trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
         return dialog
+
+    def _find(self, wanted: Replaces) -> Found | None:
+        found = self._dialogs.get((wanted.call_id, wanted.to_tag))
+        if found is None or found[1].dialog is None:
+            return None
+        return found if found[1].dialog.remote_tag == wanted.from_tag else None
+
+    def _join(self, live: LiveCall, side: ev.Side, other: Found, now_s: float) -> None:
+        """The far party of another call becomes a branch of this one; that call ends."""
+        second, near = other
+        far: ev.Side = "b" if second.side_of(near) == "a" else "a"
+        leg = second.leg(far)
+        assert leg is not None, "that call is up"
+        assert leg.dialog is not None, "that call is up"
+        moved = moved_leg(leg)
+        handover = second.machine.give_away(far, moved.target, now_s)
+        self._perform(second, now_s)
+        live.branches.append(moved)
+        self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = (live, moved)
+        self._feed(live, ev.Joined(side, handover), now_s)
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
         """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""
@@ -261,17 +315,21 @@ class SipSide:
 
     def is_silent(self, live: LiveCall) -> bool:
         """Whether nothing at all, not even 100 Trying, came from the branch started last."""
-        return live.branches[-1].tx.state is State.CALLING
+        tx = live.branches[-1].tx
+        return tx is not None and tx.state is State.CALLING
 
     def cancel_branch(self, live: LiveCall, action: ev.CancelBranch, now_s: float) -> None:
         """Take an INVITE back."""
         headers = ELSEWHERE if action.elsewhere else ()
-        self._stack.cancel(live.branches[action.branch].tx, now_s, headers)
+        tx = live.branches[action.branch].tx
+        assert tx is not None, "it was launched here"
+        self._stack.cancel(tx, now_s, headers)
 
     def ack_branch(self, live: LiveCall, action: ev.AckBranch, now_s: float) -> None:
         """Acknowledge a branch's 2xx."""
         branch = live.branches[action.branch]
         assert branch.dialog is not None, "it answered"
+        assert branch.tx is not None, "it was launched here"
         ack = branch.dialog.ack(1, action.sdp, content(action.sdp))
         self._stack.ack(
             branch.tx, ack, branch.dialog.flow, now_s, self._addresses.sent_by(branch.dialog.flow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -127,3 +127,12 @@ class Plan:
     incoming: Payment | None = None
     number: str | None = None
     free: Payment | None = None
+
+    def shown_to_phones(self, caller: str) -> Plan:
+        """The same plan, with another caller on the phones that ring; what trunks are shown is a
+        matter of who pays."""
+        steps = tuple(
+            replace(step, caller=caller, caller_name="") if isinstance(step, RingUser) else step
+            for step in self.steps
+        )
+        return replace(self, steps=steps)
