@@ -24,8 +24,9 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(slots=True)
 class CallerLeg:
-    """The calling side. ``dialog`` gets its local tag with our 200; ``bye`` is a hang-up of ours
-    that waits for the ACK, before which a UAS must not send BYE (RFC 3261 15)."""
+    """The calling side. ``dialog`` gets its local tag with our 200. ``bye`` is a hang-up of ours
+    that waits: for the ACK, before which a UAS must not send BYE (RFC 3261 15), or for the answer
+    to the last NOTIFY of a transfer, which it must not overtake (``notifying``)."""
 
     tx: ServerTransaction
     flow: Flow
@@ -35,7 +36,13 @@ class CallerLeg:
     user: PhoneCaller | None = None
     acked: bool = False
     bye: Request | None = None
+    notifying: bool = False
     referrals: int = 0  # REFERs of this dialog so far
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether BYE may go out now."""
+        return self.acked and not self.notifying
 
 
 @dataclass(slots=True)
@@ -48,7 +55,14 @@ class BranchLeg:
     tx: ClientTransaction | None
     dialog: Dialog | None = None
     on_trunk: bool = False
+    bye: Request | None = None
+    notifying: bool = False
     referrals: int = 0
+
+    @property
+    def may_leave(self) -> bool:
+        """As ``CallerLeg.may_leave``."""
+        return not self.notifying
 
     @property
     def user(self) -> PhoneCaller | None:
@@ -75,6 +89,11 @@ class Referral:
 
     leg: CallerLeg | BranchLeg
     event: str
+
+    def role(self, live: LiveCall) -> Role:
+        """The owner of the last NOTIFY."""
+        numbers = (number for number, leg in enumerate(live.branches) if leg is self.leg)
+        return Role(live, "notify", branch=next(numbers, -1))
 
 
 @dataclass(slots=True)
@@ -117,9 +136,14 @@ class Role(NamedTuple):
     """What a transaction of ours is for: the ``owner`` that comes back with its events."""
 
     call: LiveCall
-    part: str  # caller | branch | reoffer | bye
+    part: str  # caller | branch | reoffer | bye | notify: the last one of a transfer
     side: Side = "a"
-    branch: int = -1
+    branch: int = -1  # the caller's leg
+
+    @property
+    def leg(self) -> CallerLeg | BranchLeg:
+        """The leg that ``branch`` names."""
+        return self.call.caller if self.branch < 0 else self.call.branches[self.branch]
 
 
 def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:

@@ -154,11 +154,18 @@ class SipSide:
             self._feed(role.call, ev.AckMissing(role.side), now_s)
 
     def _caller_acked(self, live: LiveCall, now_s: float) -> None:
-        caller = live.caller
-        caller.acked = True
-        if caller.bye is not None:
-            bye, caller.bye = caller.bye, None
-            self._send_bye(live, caller.dialog, bye, now_s)
+        live.caller.acked = True
+        self._leave(live, live.caller, now_s)
+
+    def _leave(self, live: LiveCall, leg: Leg, now_s: float) -> None:
+        """Send the BYE that waits, if it need not wait any longer."""
+        if leg.bye is not None and leg.dialog is not None and leg.may_leave:
+            bye, leg.bye = leg.bye, None
+            self._send_bye(live, leg.dialog, bye, now_s)
+
+    def _notified(self, role: Role, now_s: float) -> None:
+        role.leg.notifying = False
+        self._leave(role.call, role.leg, now_s)
 
     def cancelled(self, event: CancelReceived, now_s: float) -> None:
         """The caller gave up."""
@@ -180,6 +187,8 @@ class SipSide:
             self.reoffers.responded(role, response, now_s)
         elif role.part == "bye" and response.status >= 200:
             self._bye_done(event.transaction)
+        elif role.part == "notify" and response.status >= 200:
+            self._notified(role, now_s)
 
     def failed(self, event: RequestFailed, now_s: float) -> None:
         """A request of ours without an answer."""
@@ -194,6 +203,8 @@ class SipSide:
             self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
         elif role.part == "reoffer":
             self.reoffers.failed(role, status, reason, now_s)
+        elif role.part == "notify":
+            self._notified(role, now_s)
         else:
             self._bye_done(event.transaction)
 
@@ -337,19 +348,16 @@ class SipSide:
 
     def bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
         """End a branch's dialog."""
-        dialog = live.branches[action.branch].dialog
-        assert dialog is not None, "it answered"
-        bye = dialog.request("BYE", reason_header(CLEARED, action.reason))
-        self._send_bye(live, dialog, bye, now_s)
+        self._bye(live, live.branches[action.branch], action.reason, now_s)
 
     def bye_caller(self, live: LiveCall, action: ev.ByeCaller, now_s: float) -> None:
         """End the caller's dialog, once its ACK is here."""
-        caller = live.caller
-        bye = caller.dialog.request("BYE", reason_header(CLEARED, action.reason))
-        if caller.acked:
-            self._send_bye(live, caller.dialog, bye, now_s)
-        else:
-            caller.bye = bye
+        self._bye(live, live.caller, action.reason, now_s)
+
+    def _bye(self, live: LiveCall, leg: Leg, reason: str, now_s: float) -> None:
+        assert leg.dialog is not None, "it answered"
+        leg.bye = leg.dialog.request("BYE", reason_header(CLEARED, reason))
+        self._leave(live, leg, now_s)
 
     def _send_bye(self, live: LiveCall, dialog: Dialog, bye: Request, now_s: float) -> None:
         if (dialog.call_id, dialog.local_tag) not in self._dialogs:

@@ -70,7 +70,7 @@ class SipTransfers:
         if action.status >= 200:
             live.referral = None
         if referral.event and referral.leg.dialog is not None:
-            self._notify(referral, referral.leg.dialog, action.status, now_s)
+            self._notify(live, referral, referral.leg.dialog, action.status, now_s)
 
     def _obey(
         self,
@@ -121,7 +121,9 @@ class SipTransfers:
             raise RemoteError("Replaces names no party of that call", 481)
         return found
 
-    def _notify(self, referral: Referral, dialog: Dialog, status: int, now_s: float) -> None:
+    def _notify(
+        self, live: LiveCall, referral: Referral, dialog: Dialog, status: int, now_s: float
+    ) -> None:
         over = status >= 200
         state = "terminated;reason=noresource" if over else f"active;expires={SUBSCRIPTION_S}"
         headers = (
@@ -132,7 +134,9 @@ class SipTransfers:
         body = f"SIP/2.0 {status} {reason_phrase(status)}\r\n".encode()
         notify = dialog.request("NOTIFY", headers, body)
         flow = dialog.flow
-        self._stack.request(notify, flow, now_s, None, self._addresses.sent_by(flow))
+        role = referral.role(live) if over else None
+        referral.leg.notifying = over
+        self._stack.request(notify, flow, now_s, role, self._addresses.sent_by(flow))
 
 
 def _refusal(

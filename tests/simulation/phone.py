@@ -50,13 +50,17 @@ class Answering:
 @dataclass(frozen=True)
 class Calling:
     """What a caller does: cancel after ``cancel_s`` (0: wait), hold after ``reinvite_s``, hang up
-    ``talk_s`` after the answer (0: leave that to the other side)."""
+    ``talk_s`` after the answer (0: leave that to the other side). ``transfer_s`` after the answer
+    it hands the other side on to ``transfer_to``; with ``attended`` it calls that number first."""
 
     number: str
     kind: str
     talk_s: float = 0.0
     cancel_s: float = 0.0
     reinvite_s: float = 0.0
+    transfer_s: float = 0.0
+    transfer_to: str = ""
+    attended: bool = False
 
 
 class Party:
@@ -66,6 +70,7 @@ class Party:
         self.phone = phone
         self.dialog: Dialog | None = None
         self.outcome = ""
+        self.progress: list[str] = []  # of a transfer, as NOTIFY tells it
         self.invite: ClientTransaction | None = None
         self.incoming: ServerTransaction | None = None
         self._hang_up_s = hang_up_s
@@ -110,6 +115,9 @@ class Party:
             return
         if request.method == "BYE":
             self._is_over = True
+            self.phone.respond(tx, 200)
+        elif request.method == "NOTIFY":
+            self.progress.append(request.body.decode().split()[1])
             self.phone.respond(tx, 200)
         elif self._is_reinviting:
             self.phone.respond(tx, 491)
@@ -174,6 +182,38 @@ class Caller(Party):
         self.talk()
         if self._is_cancelled:
             self.hang_up()
+        if self.script.transfer_s:
+            self.phone.later(self.script.transfer_s, self.transfer)
+
+    def transfer(self) -> None:
+        """Hand the other side on: at once, or once the second call is answered."""
+        if self._is_over:
+            return
+        script = self.script
+        if not script.attended:
+            self.refer(f"<sip:{script.transfer_to}@{self.phone.flow.remote.host}>")
+            return
+        second = self.phone.call(Calling(script.transfer_to, script.kind))
+        self.phone.later(6.0, lambda: self.join(second))
+
+    def join(self, second: Caller) -> None:
+        """Let the two talk to each other; without a second one the first is told good-bye."""
+        other = second.dialog
+        if other is None or second.closed():
+            second.cancel()
+            self.hang_up()
+            return
+        replaces = f"{other.call_id}%3Bto-tag%3D{other.remote_tag}%3Bfrom-tag%3D{other.local_tag}"
+        number, host = self.script.transfer_to, self.phone.flow.remote.host
+        self.refer(f"<sip:{number}@{host}?Replaces={replaces.replace('@', '%40')}>")
+        self.phone.later(40.0, second.hang_up)
+
+    def refer(self, refer_to: str) -> None:
+        """Send REFER; if nothing comes of it, hang up in a while."""
+        assert self.dialog is not None
+        request = self.dialog.request("REFER", [("Refer-To", refer_to)])
+        self.phone.send(request, self, self.dialog.flow)
+        self.phone.later(40.0, self.hang_up)
 
 
 class Phone:

@@ -55,6 +55,7 @@ ENDINGS = {
     "rings for ever": "0004",
     "hangs up": "0005",
     "re-invites": "0006",
+    "talks and leaves": "0007",
 }
 
 
@@ -67,7 +68,7 @@ class Kind:
 
 
 KINDS = {
-    "plain": Kind(28, False),
+    "plain": Kind(20, False),
     "busy": Kind(6, False),
     "declined": Kind(4, False),
     "no answer": Kind(4, False),
@@ -79,6 +80,9 @@ KINDS = {
     "crossing holds": Kind(4, True),
     "failover": Kind(6, True),
     "dead trunk": Kind(4, True),
+    "transfer": Kind(3, True),
+    "transfer to nobody": Kind(2, True),
+    "attended transfer": Kind(3, True),
     "out of money": Kind(2, True),
 }
 
@@ -216,6 +220,7 @@ class World:
             "rings for ever": lambda: Answering(0),
             "hangs up": lambda: Answering(ring_s=0.5, hang_up_s=pick(1, 6)),
             "re-invites": lambda: Answering(ring_s=0.5, reinvite_s=2.0),
+            "talks and leaves": lambda: Answering(ring_s=0.5, hang_up_s=pick(20, 30)),
         }[ending]
 
     def place(self, kind: str) -> None:
@@ -256,6 +261,14 @@ class World:
                 return Calling(number(VIA_BROKEN, "answers"), kind, talk_s=talk_s)
             case "dead trunk":
                 return Calling(number(VIA_DEAD, "answers"), kind, talk_s=talk_s)
+            case "transfer" | "transfer to nobody" | "attended transfer":
+                return Calling(
+                    number(far, "talks and leaves"),
+                    kind,
+                    transfer_s=pick(1, 5),
+                    transfer_to=number(far, "busy" if "nobody" in kind else "talks and leaves"),
+                    attended="attended" in kind,
+                )
             case _:
                 return Calling(number(far, "answers"), kind)  # talks until the money ends
 
@@ -316,6 +329,9 @@ def assert_outcomes(world: World) -> None:
         "crossing holds": {"200"},
         "failover": {"200"},
         "dead trunk": {"200"},
+        "transfer": {"200"},
+        "transfer to nobody": {"200"},
+        "attended transfer": {"200"},
         "out of money": {"200", "402"},
     }
     for kind, expected in nearly.items():
@@ -324,14 +340,24 @@ def assert_outcomes(world: World) -> None:
         assert hit >= 0.98 * placed, (kind, outcomes[kind])
         if placed > 100:
             assert all(outcomes[kind][status] for status in expected), (kind, outcomes[kind])
+    assert_transfers(world)
     causes = world.causes(world.near)
-    assert sum(causes.values()) == CALLS, causes
+    assert sum(causes.values()) == sum(len(phone.parties) for phone in world.callers.values())
     assert set(causes) <= {
         "answered", "busy", "rejected", "no_answer", "cancelled", "no_credit", "credit_exhausted",
         "failed",
     }, causes  # fmt: skip
     assert causes["failed"] <= 0.01 * CALLS, causes
     assert causes["credit_exhausted"] >= min(len(POOR), CALLS // 200), causes
+
+
+def assert_transfers(world: World) -> None:
+    """The transferor is told how it went, and leaves when it went well."""
+    last = {"transfer": "200", "transfer to nobody": "486", "attended transfer": "200"}
+    for kind, status in last.items():
+        told = [caller.progress for placed, caller in world.placed if placed == kind]
+        good = [progress for progress in told if progress[-1:] == [status]]
+        assert len(good) >= 0.9 * len(told), (kind, Counter(map(tuple, told)))
 
 
 def assert_money(world: World) -> None:
@@ -347,8 +373,9 @@ def assert_money(world: World) -> None:
         )
         assert balance == funded - charged
         assert balance >= 0
-    rows = store.rows("SELECT duration_s, price_micros, overrun_micros, cause FROM cdr")
-    for duration_s, price_micros, overrun_micros, cause in rows:
-        assert price_micros == -(-duration_s // 60) * 60_000, (duration_s, price_micros, cause)
+    rows = store.rows("SELECT duration_s, price_micros, overrun_micros, cause, trace FROM cdr")
+    for duration_s, price_micros, overrun_micros, cause, trace in rows:
         assert overrun_micros == 0
+        if "transfer" not in trace:  # one paid leg, as long as the call
+            assert price_micros == -(-duration_s // 60) * 60_000, (duration_s, price_micros, cause)
     assert not world.far.store.rows("SELECT id FROM cdr WHERE price_micros <> 0")

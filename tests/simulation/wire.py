@@ -158,6 +158,6 @@ def make_stack(name: str, timers: Timers | None = None) -> Stack:
         token=lambda: f"{name}{next(numbers)}",
         timers=timers,
         server_name=name,
-        allow=("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO"),
+        allow=("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY"),
         supported=frozenset({"replaces"}),
     )
