@@ -66,8 +66,9 @@ class MediaSession:
         branches leave from."""
         missing = [] if self.allocated else [LegSpec(CALLER_LEG, self._caller.local_host)]
         for host in dict.fromkeys(local_hosts):
-            if branch_leg(host) not in self._ports:
-                missing.append(LegSpec(branch_leg(host), host))
+            leg = branch_leg(host)
+            if leg not in self._ports:
+                missing.append(LegSpec(leg, host))
         if not missing:
             return []
         self.allocated = True
@@ -75,7 +76,7 @@ class MediaSession:
 
     def opened(self, legs: Iterable[LegPorts]) -> None:
         """The ports are there."""
-        self._ports.update((leg.leg, leg.rtp_port) for leg in legs)
+        self._ports.update(legs)
 
     def leg(self, side: ev.Side) -> str:
         """The leg that faces a side of the connected call."""
@@ -86,13 +87,12 @@ class MediaSession:
     def read(self, side: ev.Side, sdp: bytes) -> None:
         """A side's description is in force with the next ``connect`` or ``update``. Raises
         RemoteError when it cannot be carried; the one before it stays."""
-        self._parties[side] = negotiation.read_party(sdp)
+        self._parties[side] = self._party(sdp)
 
     def agree(self, side: ev.Side, sdp: bytes, other_sdp: bytes) -> list[ev.Action]:
         """A new pair of descriptions is in force; one that we cannot read leaves the old."""
         try:
-            parties = {side: negotiation.read_party(sdp)}
-            parties[ev.other_side(side)] = negotiation.read_party(other_sdp)
+            parties = {side: self._party(sdp), ev.other_side(side): self._party(other_sdp)}
         except RemoteError:
             return []
         self._parties.update(parties)
@@ -109,13 +109,16 @@ class MediaSession:
         local_host = (
             self._caller.local_host if leg == CALLER_LEG else leg.removeprefix(BRANCH_PREFIX)
         )
-        return negotiation.shown_to_peer(
-            sdp,
-            host=self._media_host(local_host),
-            rtp_port=self._ports[leg],
-            session_id=self._session_id,
-            version=self._version,
+        return self._party(sdp).audio.terms.frame.filled(
+            self._media_host(local_host), self._ports[leg], self._session_id, self._version
         )
+
+    def _party(self, sdp: bytes) -> negotiation.Party:
+        """What an SDP says; those in force were read before, and a 200 repeats its 183's."""
+        for party in self._parties.values():
+            if party.body == sdp:
+                return party
+        return negotiation.read_party(sdp)
 
     # --- the relay --------------------------------------------------------------------------------
 
@@ -146,12 +149,13 @@ class MediaSession:
         signalling_host: str,
         other: negotiation.Party | None,
     ) -> ev.Media:
-        remote = negotiation.set_remote(
-            self._call_id,
-            leg,
-            party,
-            signalling_host=signalling_host,
-            talking=self._talking,
-            other=other,
+        return ev.Media(
+            negotiation.set_remote(
+                self._call_id,
+                leg,
+                party,
+                signalling_host=signalling_host,
+                talking=self._talking,
+                other=other,
+            )
         )
-        return ev.Media(remote)
