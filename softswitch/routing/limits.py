@@ -7,13 +7,14 @@ do not leave the server as they may after 503.
 from __future__ import annotations
 
 from softswitch.routing.model import Account, Number
+from softswitch.routing.permissions import PERMISSIONS
 from softswitch.routing.plan import Refuse
 from softswitch.routing.question import Question
 
 
 def blocked_out(question: Question, account: Account) -> Refuse | None:
     """403 when the account's status allows no calls to outside numbers."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.outgoing:
         return None
     why = f"account {account.id} is {permissions.why}: no outgoing calls"
@@ -22,7 +23,7 @@ def blocked_out(question: Question, account: Account) -> Refuse | None:
 
 def blocked_internal(question: Question, account: Account) -> Refuse | None:
     """403 when the account's status allows no calls between its users."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.internal:
         return None
     why = f"account {account.id} is {permissions.why}: no internal calls"
@@ -31,7 +32,7 @@ def blocked_internal(question: Question, account: Account) -> Refuse | None:
 
 def blocked_in(question: Question, account: Account) -> Refuse | None:
     """480, which tells a stranger nothing, when the account's status takes no calls (A32)."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.incoming:
         return None
     why = f"account {account.id} is {permissions.why}: no incoming calls"
