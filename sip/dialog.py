@@ -83,10 +83,11 @@ class Dialog:
     @classmethod
     def uas(cls, request: Request, *, local_tag: str, contact: str, flow: Flow) -> Dialog:
         """The dialog that our answer to ``request`` makes (12.1.1). Raises RemoteError."""
-        remote, _, remote_tag = read_address(request.required("from"), "From")
+        headers = request.headers  # which has all that must be there, as the parser sees to
+        remote, _, remote_tag = read_address(headers["from"][0], "From")
         return cls(
             call_id=request.call_id,
-            local=read_address(request.required("to"), "To")[0],
+            local=read_address(headers["to"][0], "To")[0],
             local_tag=local_tag,
             remote=remote,
             remote_tag=remote_tag or "",
@@ -105,12 +106,13 @@ class Dialog:
         and peers of RFC 2543 leave it out of a 2xx too. Raises RemoteError.
         """
         nameless = "contact" not in response.headers
-        local, _, local_tag = read_address(request.required("from"), "From")
+        ours = request.headers
+        local, _, local_tag = read_address(ours["from"][0], "From")
         return cls(
-            call_id=request.call_id,
+            call_id=ours["call-id"][0],
             local=local,
             local_tag=local_tag or "",
-            remote=read_address(request.required("to"), "To")[0],
+            remote=read_address(ours["to"][0], "To")[0],
             remote_tag=response.to_tag or "",
             remote_target=request.uri if nameless else _target(response),
             route_set=_routes(response)[::-1],

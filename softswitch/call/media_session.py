@@ -8,12 +8,12 @@ that address.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtp.messages import Bridge, LegPorts, LegSpec
 from sip.errors import RemoteError
 from softswitch.call import events as ev
-from softswitch.call import negotiation
+from softswitch.call.negotiation import Party, read_party, set_remote
 from softswitch.ids import CallId
 
 CALLER_LEG = "a"
@@ -26,8 +26,7 @@ def branch_leg(local_host: str) -> str:
     return BRANCH_PREFIX + local_host
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The calling side: the address its SIP came to (media is bound there) and came from."""
 
     local_host: str
@@ -53,7 +52,7 @@ class MediaSession:
         self._caller = caller
         self._media_host = media_host
         self._ports: dict[str, int] = {}
-        self._parties: dict[ev.Side, negotiation.Party] = {}
+        self._parties: dict[ev.Side, Party] = {}
         self._branch_leg = ""
         self._branch_host = ""
         self._bridged = ""
@@ -113,12 +112,12 @@ class MediaSession:
             self._media_host(local_host), self._ports[leg], self._session_id, self._version
         )
 
-    def _party(self, sdp: bytes) -> negotiation.Party:
+    def _party(self, sdp: bytes) -> Party:
         """What an SDP says; those in force were read before, and a 200 repeats its 183's."""
         for party in self._parties.values():
             if party.body == sdp:
                 return party
-        return negotiation.read_party(sdp)
+        return read_party(sdp)
 
     # --- the relay --------------------------------------------------------------------------------
 
@@ -131,31 +130,17 @@ class MediaSession:
     def update(self) -> list[ev.Action]:
         """Tell the media plane of both sides as they are now."""
         caller, branch = self._parties.get("a"), self._parties.get("b")
+        talking = self._talking
         actions: list[ev.Action] = []
         if caller is not None:
             host = self._caller.signalling_host
-            actions.append(self._remote(CALLER_LEG, caller, host, branch))
+            remote = set_remote(self._call_id, CALLER_LEG, caller, host, talking, branch)
+            actions.append(ev.Media(remote))
         if branch is not None:
-            actions.append(self._remote(self._branch_leg, branch, self._branch_host, caller))
+            leg, host = self._branch_leg, self._branch_host
+            remote = set_remote(self._call_id, leg, branch, host, talking, caller)
+            actions.append(ev.Media(remote))
         if self._bridged != self._branch_leg:
             self._bridged = self._branch_leg
             actions.append(ev.Media(Bridge(self._call_id, CALLER_LEG, self._branch_leg)))
         return actions
-
-    def _remote(
-        self,
-        leg: str,
-        party: negotiation.Party,
-        signalling_host: str,
-        other: negotiation.Party | None,
-    ) -> ev.Media:
-        return ev.Media(
-            negotiation.set_remote(
-                self._call_id,
-                leg,
-                party,
-                signalling_host=signalling_host,
-                talking=self._talking,
-                other=other,
-            )
-        )

@@ -47,7 +47,7 @@ def _abilities(terms: sdp.Terms) -> Abilities:
 
 
 def set_remote(
-    call: str, leg: str, party: Party, *, signalling_host: str, talking: bool, other: Party | None
+    call: str, leg: str, party: Party, signalling_host: str, talking: bool, other: Party | None
 ) -> SetRemote:
     """The media plane's view of a party. The media timeout watches it only while both sides are
     sendrecv in an answered call: who holds or is held may be silent."""
