@@ -12,7 +12,7 @@ from typing import NamedTuple
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.caller_number import forwarded_number
 from softswitch.routing.inside import NOT_BUILT, not_built, ring_user
-from softswitch.routing.limits import account_full, blocked_in, blocked_out, number_full
+from softswitch.routing.limits import blocked_out, stopped_in
 from softswitch.routing.model import Account, CallFlow, Number, Target
 from softswitch.routing.outside import dial_outside, find_rate
 from softswitch.routing.periods import describe, describe_time, includes
@@ -61,11 +61,7 @@ def ring_number(
     if account is None:
         return question.refuse(404, "no_route", f"{number.number} belongs to no account")
     question.say(f"{number.number}: {number.kind} number of account {account.id}")
-    refusal = (
-        blocked_in(question, account)
-        or account_full(question, account)
-        or number_full(question, number)
-    )
+    refusal = stopped_in(question, account, number)
     if refusal is not None:
         return refusal
     call = Call(caller, number.number, path.through(number))

@@ -12,6 +12,24 @@ from softswitch.routing.plan import Refuse
 from softswitch.routing.question import Question
 
 
+def stopped_out(question: Question, account: Account) -> Refuse | None:
+    """Why the account's calls to outside numbers do not take place, if they do not."""
+    if PERMISSIONS[account.status].outgoing and not account.channels:
+        return None  # nearly always
+    return blocked_out(question, account) or account_full(question, account)
+
+
+def stopped_in(question: Question, account: Account, number: Number) -> Refuse | None:
+    """Why calls to a number of the account do not take place, if they do not."""
+    if PERMISSIONS[account.status].incoming and not (account.channels or number.channels):
+        return None  # nearly always
+    return (
+        blocked_in(question, account)
+        or account_full(question, account)
+        or number_full(question, number)
+    )
+
+
 def blocked_out(question: Question, account: Account) -> Refuse | None:
     """403 when the account's status allows no calls to outside numbers."""
     permissions = PERMISSIONS[account.status]

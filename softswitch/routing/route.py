@@ -12,7 +12,7 @@ from softswitch.routing.dialling import clean, from_carrier, to_e164
 from softswitch.routing.free import EMERGENCY, INTERNAL, ON_NET, free_payment
 from softswitch.routing.incoming import Path, ring_number, toll_free_payment
 from softswitch.routing.inside import describe_extension, not_built, ring_user
-from softswitch.routing.limits import account_full, blocked_internal, blocked_out
+from softswitch.routing.limits import account_full, blocked_internal, stopped_out
 from softswitch.routing.model import Account, Number, RoutingSnapshot, User
 from softswitch.routing.outside import dial_outside
 from softswitch.routing.permissions import PERMISSIONS
@@ -66,7 +66,9 @@ def _unknown(question: Question, account: Account, user: User, dialled: str) -> 
     shown = dialled[:SHOWN_MAX]
     why = f"{shown!r} is no extension of account {account.id} and no number"
     refusal = question.refuse(404, "no_route", why)
-    return _plan(question, (refusal,), _record("internal", account, user, user.extension, shown))
+    return _plan(
+        question, (refusal,), Record(account.id, "internal", user.extension, shown, user.extension)
+    )
 
 
 def _internal(
@@ -75,7 +77,8 @@ def _internal(
     kind, name = extension
     question.say(f"dialled {dialled}: extension of {kind} {name}")
     step = _internal_step(question, account, user, Extension(dialled), kind)
-    record = _record("internal", account, user, user.extension, dialled, dialled)
+    own = user.extension
+    record = Record(account.id, "internal", own, dialled, own, dialled)
     return _plan(
         question, (step,), record, free=free_payment(account.id, INTERNAL, account.currency)
     )
@@ -113,10 +116,11 @@ def _emergency(
     if not permissions.emergency:
         why = f"account {account.id} is {permissions.why}: no emergency calls"
         refusal = question.refuse(403, "blocked", why)
-        return _plan(question, (refusal,), _record("out", account, user, user.extension, dialled))
+        record = Record(account.id, "out", user.extension, dialled, user.extension)
+        return _plan(question, (refusal,), record)
     caller = emergency_number(question, account, user, presented) or ""
     step = _emergency_step(question, dialled, caller)
-    record = _record("out", account, user, caller or user.extension, dialled)
+    record = Record(account.id, "out", caller or user.extension, dialled, user.extension)
     return _plan(
         question, (step,), record, free=free_payment(account.id, EMERGENCY, account.currency)
     )
@@ -135,12 +139,13 @@ def _emergency_step(question: Question, dialled: str, caller: str) -> DialTrunks
 
 
 def _outside(question: Question, account: Account, user: User, number: str, presented: str) -> Plan:
-    refusal = blocked_out(question, account) or account_full(question, account)
+    refusal = stopped_out(question, account)
     caller = None if refusal else caller_number(question, account, user, presented)
     if caller is None:
         refusal = refusal or question.refuse(403, "rejected", "no caller number")
-        return _plan(question, (refusal,), _record("out", account, user, user.extension, number))
-    record = _record("out", account, user, caller, number)
+        record = Record(account.id, "out", user.extension, number, user.extension)
+        return _plan(question, (refusal,), record)
+    record = Record(account.id, "out", caller, number, user.extension)
     ours = question.working_number(number)
     if ours is not None:
         return _on_net(question, account, ours, caller, record)
@@ -201,17 +206,6 @@ def _presented_by_carrier(presented: str) -> str:
     """E.164, or a short number as sent; "" for a caller who is withheld or no number at all."""
     sent = clean(presented)
     return from_carrier(sent) or (sent if sent.isdecimal() and sent.isascii() else "")
-
-
-def _record(
-    direction: str,
-    account: Account,
-    user: User,
-    caller: str,
-    called: str,
-    called_extension: str = "",
-) -> Record:
-    return Record(account.id, direction, caller, called, user.extension, called_extension)
 
 
 def _plan(
