@@ -114,14 +114,14 @@ class TargetFinder:
         targets = []
         for name in step.trunks:
             trunk = self._snapshot.trunks.get(name)
-            if trunk is not None and self._has_room(trunk):
+            if trunk is not None and (not trunk.channels_max or self._has_room(trunk)):
                 target = self._carrier(trunk, step)
                 if target is not None:
                     targets.append(target)
         return targets
 
     def _has_room(self, trunk: Trunk) -> bool:
-        return not trunk.channels_max or self._live.trunk_calls(trunk.name) < trunk.channels_max
+        return self._live.trunk_calls(trunk.name) < trunk.channels_max
 
     def _carrier(self, trunk: Trunk, step: DialTrunks) -> Target | None:
         try:
