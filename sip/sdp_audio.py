@@ -1,9 +1,9 @@
 """The audio of a description that goes through the switch: read and sent on by one look at it.
 
-What a phone writes differs from call to call in its o= line, its address and its port; the rest,
-its codecs and attributes, comes again with each call of the model. So a description of the usual
-form is cut at these three, and ``parse`` and ``frame`` are asked only for a rest that is new.
-Whatever has another form is read by them whole.
+What a phone writes differs from call to call in its o= line, its address, its ports and some
+attributes of a transport that does not go on; the rest, codecs above all, comes again with each
+call of the model. So a description of the usual form is cut at these, and ``parse`` and ``frame``
+are asked only for a rest that is new. Whatever has another form is read by them whole.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ _USUAL = re.compile(
     rb"v=0\r\no=[^\r\n]*+\r\ns=[^\r\n]*+\r\nc=IN IP4 ([0-9.]{1,15})\r\n"
     rb"((?:[abt]=[^\r\n]*+\r\n)*+m=audio )([1-9][0-9]{0,4})( .*)",
     re.DOTALL,
+)
+_RTCP = re.compile(rb"\r\na=rtcp:([0-9]{1,5})(?: IN IP4 [0-9.]{1,15})?\r\n")
+# Attributes that are new in each call; nobody reads their values and ``frame`` drops them.
+_CHANGING = re.compile(
+    rb"(\r\na=(?:rtcp|ssrc|candidate|ice-ufrag|ice-pwd|fingerprint|crypto):)[^\r\n]*+"
 )
 _NULL = NULL_HOST.encode()
 
@@ -61,10 +66,11 @@ def read_audio(body: bytes) -> Audio:
     if usual is not None:
         host, before, digits, after = usual.groups()
         port = int(digits)
-        if port <= PORT_MAX and host != _NULL:
-            terms = _terms(before, after)
+        rtcp_port = min(port + 1, PORT_MAX) if b"rtcp:" not in after else _said_rtcp_port(after)
+        if port <= PORT_MAX and rtcp_port <= PORT_MAX and host != _NULL:
+            terms = _terms(before, _CHANGING.sub(rb"\1", after))
             if terms is not None:
-                return Audio(host.decode(), port, min(port + 1, PORT_MAX), terms)
+                return Audio(host.decode(), port, rtcp_port, terms)
     return read_whole(body)
 
 
@@ -77,12 +83,20 @@ def read_whole(body: bytes) -> Audio:
     return Audio(media.connection_host, media.port, media.rtcp_port, terms)
 
 
+def _said_rtcp_port(after: bytes) -> int:
+    """The port in a=rtcp of the usual form, in the only section; otherwise one that is none."""
+    rtcp = _RTCP.search(after)
+    if rtcp is None or after.count(b"rtcp:") > 1 or b"\nm=" in after or b"\rm=" in after:
+        return PORT_MAX + 1
+    return int(rtcp[1])
+
+
 @lru_cache(maxsize=TERMS_CACHED)
 def _terms(before: bytes, after: bytes) -> Terms | None:
     """The terms of all descriptions with this text before and after the port of their audio, and
     no address between. None when they are to be read whole: the text itself says where the audio
-    or its RTCP is, or has to be refused."""
-    if b"\nc=" in after or b"\rc=" in after or b"rtcp:" in after:
+    is, or has to be refused."""
+    if b"\nc=" in after or b"\rc=" in after:
         return None
     example = b"v=0\r\no=-\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n%b4%b" % (before, after)
     try:

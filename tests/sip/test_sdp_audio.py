@@ -46,7 +46,17 @@ LINES = (
     b"a= inactive",
     b"a=rtcp:5005",
     b"a= rtcp:5 IN IP4 192.0.2.7",
+    b"a=rtcp:5006 IN IP4 192.0.2.7",
+    b"a=rtcp:05007",
+    b"a=rtcp:0",
+    b"a=rtcp:",
+    b"a=rtcp:65536",
+    b"a=rtcp:x",
+    b"a=xrtcp:5",
     b"a=rtcp-mux",
+    b"a=candidate:1 1 UDP 1 10.0.0.6 5004 typ host",
+    b"a=ice-ufrag:abcd",
+    b"a=crypto:1 m=audio",
     b"a=ssrc:1 cname:x",
     b"a=ptime:20",
     b"a=rtpmap:101 telephone-event/8000",
@@ -97,6 +107,14 @@ def test_a_model_of_phone_is_read_once() -> None:
     one, two = sdp.read_audio(PLAIN), sdp.read_audio(other)
     assert one.terms is two.terms
     assert (two.host, two.port, two.rtcp_port) == ("10.0.0.7", 5002, 5003)
+
+
+def test_what_is_new_in_each_call_is_no_new_model() -> None:
+    """RTCP's port is read; synchronization sources and candidates are dropped anyway."""
+    rest = b"a=rtcp:%d IN IP4 192.0.2.9\r\na=ssrc:%d cname:x\r\na=candidate:%d 1 UDP 1 h 9\r\n"
+    one, two = (sdp.read_audio(PLAIN + rest % (5000 + i, i, i)) for i in range(2))
+    assert one.terms is two.terms
+    assert (one.rtcp_port, two.rtcp_port) == (5000, 5001)
 
 
 def test_limits_count_the_whole_description() -> None:
