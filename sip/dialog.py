@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sip.errors import RemoteError
 from sip.message import Request, Response
 from sip.uri import parse_uri
-from sip.values import NameAddr, parse_name_addr
+from sip.usual_address import read_address, usual_uri
+from sip.values import parse_name_addr
 
 if TYPE_CHECKING:
     from sip.flow import Flow
@@ -82,12 +83,14 @@ class Dialog:
     @classmethod
     def uas(cls, request: Request, *, local_tag: str, contact: str, flow: Flow) -> Dialog:
         """The dialog that our answer to ``request`` makes (12.1.1). Raises RemoteError."""
+        headers = request.headers  # which has all that must be there, as the parser sees to
+        remote, _, remote_tag = read_address(headers["from"][0], "From")
         return cls(
             call_id=request.call_id,
-            local=_without_tag(request.to),
+            local=read_address(headers["to"][0], "To")[0],
             local_tag=local_tag,
-            remote=_without_tag(request.from_),
-            remote_tag=request.from_tag or "",
+            remote=remote,
+            remote_tag=remote_tag or "",
             remote_target=_target(request),
             route_set=_routes(request),
             contact=contact,
@@ -103,11 +106,13 @@ class Dialog:
         and peers of RFC 2543 leave it out of a 2xx too. Raises RemoteError.
         """
         nameless = "contact" not in response.headers
+        ours = request.headers
+        local, _, local_tag = read_address(ours["from"][0], "From")
         return cls(
-            call_id=request.call_id,
-            local=_without_tag(request.from_),
-            local_tag=request.from_tag or "",
-            remote=_without_tag(request.to),
+            call_id=ours["call-id"][0],
+            local=local,
+            local_tag=local_tag or "",
+            remote=read_address(ours["to"][0], "To")[0],
             remote_tag=response.to_tag or "",
             remote_target=request.uri if nameless else _target(response),
             route_set=_routes(response)[::-1],
@@ -178,7 +183,7 @@ class Dialog:
     def _build(
         self, method: str, cseq: int, headers: Iterable[tuple[str, str]], body: bytes
     ) -> Request:
-        uri, routes = self._path()
+        uri, routes = self._path() if self.route_set else (self.remote_target, ())
         remote = f"{self.remote};tag={self.remote_tag}" if self.remote_tag else self.remote
         table = {
             "max-forwards": ["70"],
@@ -194,14 +199,12 @@ class Dialog:
         return Request(method, uri, table, body)
 
     def _path(self) -> tuple[str, tuple[str, ...]]:
-        """Request-URI and Route values (12.2.1.1).
+        """Request-URI and Route values where there is a route set (12.2.1.1).
 
         A first hop without ``lr`` is a strict router of RFC 2543: it wants to be the Request-URI,
         and the target at the end of Route.
         """
         routes = self.route_set
-        if not routes:
-            return self.remote_target, ()
         first = _route_uri(routes[0])
         if "lr" in parse_uri(first).params:
             return self.remote_target, routes
@@ -214,6 +217,10 @@ def _refreshes(message: Message, method: str) -> bool:
 
 def _target(message: Message) -> str:
     """The URI of the one Contact that makes or refreshes a dialog (8.1.1.8). Raises RemoteError."""
+    usual = usual_uri(message.headers.get("contact", ()))
+    if usual is not None:
+        parse_uri(usual)
+        return usual
     contacts = message.contacts
     if len(contacts) != 1 or contacts[0].is_wildcard:
         raise RemoteError(f"Contact: {len(contacts)} usable values, a dialog needs one")
@@ -235,8 +242,3 @@ def _routes(message: Message) -> tuple[str, ...]:
 
 def _route_uri(value: str) -> str:
     return parse_name_addr(value, "Route").uri_text
-
-
-def _without_tag(address: NameAddr) -> str:
-    """A From or To value as we send it back; parameters other than the tag mean nothing (20.20)."""
-    return str(NameAddr(address.display, address.uri_text))

@@ -1,9 +1,11 @@
 """Session descriptions (RFC 8866) as telephone calls use them.
 
-A B2BUA looks into a description for its audio and sends it on under its own address: ``parse`` is
-the look, ``rewrite`` the sending on, ``build_audio`` makes one of our own.
+A B2BUA looks into a description for its audio and sends it on under its own address: ``read_audio``
+is the look, the ``Frame`` that it finds the sending on; ``parse`` reads all of a description,
+``build_audio`` makes one of our own.
 """
 
+from sip.sdp_audio import TERMS_CACHED, Audio, Terms, read_audio
 from sip.sdp_reading import (
     DIRECTIONS,
     FORMATS_MAX,
@@ -17,7 +19,7 @@ from sip.sdp_reading import (
     SessionDescription,
     parse,
 )
-from sip.sdp_writing import G711_FORMATS, build_audio, g711_formats, rewrite, with_direction
+from sip.sdp_writing import G711_FORMATS, Frame, build_audio, frame, g711_formats, with_direction
 
 __all__ = [
     "DIRECTIONS",
@@ -27,13 +29,18 @@ __all__ = [
     "PLAIN_RTP",
     "SDP_BYTES_MAX",
     "SDP_LINES_MAX",
+    "TERMS_CACHED",
+    "Audio",
     "Format",
+    "Frame",
     "Media",
     "Origin",
     "SessionDescription",
+    "Terms",
     "build_audio",
+    "frame",
     "g711_formats",
     "parse",
-    "rewrite",
+    "read_audio",
     "with_direction",
 ]

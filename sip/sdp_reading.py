@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from sip.abnf import PORT_MAX, parse_number
 from sip.errors import RemoteError
@@ -139,9 +138,6 @@ class _Section:
         return next((name for name in self.attributes if name in DIRECTIONS), None)
 
 
-# The 183 and the 200 of a call usually carry the same description. Values are immutable, errors
-# are not kept; 256 of the greatest size take 4 MB.
-@lru_cache(maxsize=256)
 def parse(body: bytes) -> SessionDescription:
     """Read a description. Raises RemoteError: 488 when it can be read but not used, else 400."""
     session = _Section()

@@ -1,12 +1,13 @@
 """Session descriptions that we send: a party's under our address, or our own.
 
 Used through ``sip.sdp``. A party's is edited as text, line by line, so that what we do not know
-stays as it is.
+stays as it is; ``sip.sdp_audio`` keeps the result, a ``Frame``, for the next call of such a phone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from sip.abnf import PORT_MAX, parse_number
 from sip.errors import RemoteError
@@ -53,21 +54,26 @@ _DROPPED = frozenset(
 )
 
 
-def rewrite(
-    body: bytes,
-    *,
-    host: str,
-    rtp_port: int,
-    session_id: int,
-    version: int,
-    direction: str | None = None,
-) -> bytes:
-    """The description as it goes on to the other side of a call.
+class Frame(NamedTuple):
+    """A party's description as it goes on, around what is ours: between the opening lines and the
+    port of its audio, and from there to the end."""
 
-    o= and s= become ours (topology hiding), c= and the port of the first live audio over plain RTP
-    become ``host`` and ``rtp_port``; other sections are kept in their place with port 0 (RFC 3264
-    6), and the attributes of the old transport are dropped. ``direction`` replaces what the
-    section said, None keeps it. Codecs, fmtp and ptime stay as they are.
+    before: str
+    after: str
+
+    def filled(self, host: str, rtp_port: int, session_id: int, version: int) -> bytes:
+        """The whole description: o= and s= are ours (topology hiding), so are c= and the port."""
+        opening = _opening(host, session_id, version)
+        return f"{opening}{self.before}{rtp_port}{self.after}".encode()
+
+
+def frame(body: bytes, direction: str | None = None) -> Frame:
+    """What stays of a description when it goes on to the other side of a call.
+
+    The port of the first live audio over plain RTP is left open; other sections are kept in their
+    place with port 0 (RFC 3264 6), and the attributes of the old transport are dropped.
+    ``direction`` replaces what the section said, None keeps it. Codecs, fmtp and ptime stay as
+    they are.
 
     Raises RemoteError: 488 without audio over plain RTP, 400 when it is broken.
     """
@@ -77,16 +83,15 @@ def rewrite(
         raise RemoteError("SDP: no audio over plain RTP", 488)
     if direction is None and _is_held_by_null_host(audio, session):
         direction = HELD.get(_said_direction(audio, session))
-    out = _opening(host, session_id, version)
-    out += [line for line in session if line[:2] == "b="]
-    out.append("t=0 0")
-    out += [line for line in session if line[:2] == "a=" and _is_kept(line, direction)]
-    for section in sections:
-        if section is audio:
-            out += _moved(section, rtp_port, direction)
-        else:
-            out.append(_with_port(section[0], 0))
-    return _joined(out)
+    at = sections.index(audio)
+    before = [line for line in session if line[:2] == "b="]
+    before.append("t=0 0")
+    before += [line for line in session if line[:2] == "a=" and _is_kept(line, direction)]
+    before += [_refused(section) for section in sections[:at]]
+    kind, _, *rest = media_fields(audio[0][2:])
+    after = [f" {' '.join(rest)}", *_kept_lines(audio, direction)]
+    after += [_refused(section) for section in sections[at + 1 :]]
+    return Frame("\r\n".join([*before, f"m={kind} "]), "\r\n".join([*after, ""]))
 
 
 def with_direction(body: bytes, direction: str) -> bytes:
@@ -97,20 +102,16 @@ def with_direction(body: bytes, direction: str) -> bytes:
     for section in sections:
         out += [line for line in section if _is_no_direction(line)]
         out.append(f"a={direction}")
-    return _joined(out)
+    return "\r\n".join([*out, ""]).encode()
 
 
 def _is_no_direction(line: str) -> bool:
     return line[:2] != "a=" or line[2:].strip() not in DIRECTIONS
 
 
-def _opening(host: str, session_id: int, version: int) -> list[str]:
+def _opening(host: str, session_id: int, version: int) -> str:
     address = f"IN IP6 {host}" if ":" in host else f"IN IP4 {host}"
-    return ["v=0", f"o=- {session_id} {version} {address}", "s=-", f"c={address}"]
-
-
-def _joined(lines: list[str]) -> bytes:
-    return "\r\n".join([*lines, ""]).encode()
+    return f"v=0\r\no=- {session_id} {version} {address}\r\ns=-\r\nc={address}\r\n"
 
 
 def _sections(lines: list[str]) -> list[list[str]]:
@@ -151,8 +152,8 @@ def _is_kept(attribute_line: str, direction: str | None) -> bool:
     return direction is None or name not in DIRECTIONS
 
 
-def _moved(section: list[str], rtp_port: int, direction: str | None) -> list[str]:
-    out = [_with_port(section[0], rtp_port)]
+def _kept_lines(section: list[str], direction: str | None) -> list[str]:
+    out = []
     for line in section[1:]:
         kind = line[:2]
         if kind == "b=" or (kind == "a=" and _is_kept(line, direction)):
@@ -162,9 +163,9 @@ def _moved(section: list[str], rtp_port: int, direction: str | None) -> list[str
     return out
 
 
-def _with_port(media_line: str, port: int) -> str:
-    kind, _, *rest = media_fields(media_line[2:])
-    return f"m={kind} {port} {' '.join(rest)}"
+def _refused(section: list[str]) -> str:
+    kind, _, *rest = media_fields(section[0][2:])
+    return f"m={kind} 0 {' '.join(rest)}"
 
 
 # What we can make ourselves: tones and announcements in G.711, with key presses.
@@ -206,13 +207,14 @@ def build_audio(
     audio get port 0.
     """
     audio = _audio_lines(rtp_port, tuple(formats), direction, ptime_ms)
-    out = [*_opening(host, session_id, version), "t=0 0"]
+    lines = ["t=0 0"]
     if answering is None:
-        return _joined(out + audio)
-    for media in answering.media:
-        refused = [f"m={media.kind} 0 {media.protocol} {media.formats_text}"]
-        out += audio if media is answering.audio else refused
-    return _joined(out)
+        lines += audio
+    else:
+        for media in answering.media:
+            refused = [f"m={media.kind} 0 {media.protocol} {media.formats_text}"]
+            lines += audio if media is answering.audio else refused
+    return (_opening(host, session_id, version) + "\r\n".join([*lines, ""])).encode()
 
 
 def _audio_lines(

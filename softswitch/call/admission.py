@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
 from sip.uri import parse_uri
+from sip.usual_address import read_address
 from sip.values import parse_name_addr
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
 from softswitch.call.identify import Domains, identify
@@ -21,11 +22,11 @@ from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import PhoneCaller, Plan, RouteRequest, TrunkCaller
 from softswitch.routing.route import route
 
+ASSERTED = ("p-asserted-identity", "remote-party-id")
 RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """The call may be tried. ``trunk``: it came from this one, ``user``: from a phone of theirs."""
 
     plan: Plan
@@ -33,8 +34,7 @@ class Admitted:
     user: PhoneCaller | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The INVITE gets this final answer and no call begins."""
 
     status: int
@@ -45,15 +45,16 @@ class Answered:
 def presented_number(request: Request) -> str:
     """The caller number in a request (A22): P-Asserted-Identity, else Remote-Party-ID, else the
     user part of From. "" when none. Raises RemoteError on a From that is none."""
-    for name in ("p-asserted-identity", "remote-party-id"):
-        for value in request.values(name):
+    for name in ASSERTED:
+        for value in request.values(name) if name in request.headers else ():
             try:
                 user = parse_uri(parse_name_addr(value, name).uri_text).user
             except RemoteError:
                 continue  # optional headers: a broken one is as good as none
             if user:
                 return user
-    return parse_uri(request.from_.uri_text).user or ""
+    _, uri_text, _ = read_address(request.required("from"), "From")
+    return parse_uri(uri_text).user or ""
 
 
 class CallRate:

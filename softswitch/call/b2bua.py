@@ -436,7 +436,7 @@ class Call:
         hold = self.charges.id_of(INCOMING) if party is None else party.hold
         charges, actions = self.charges.hand_over(hold)
         self.do(*actions)
-        sdp, records = self.media.descriptions[side], tuple(self.records)
+        sdp, records = self.media.description(side), tuple(self.records)
         self.end("switch", "answered", "a transfer took the other side", now_s, gone=(side,))
         return ev.Handover(target, sdp, tuple(charges), records)
 

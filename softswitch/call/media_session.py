@@ -8,12 +8,12 @@ that leave from that address; those of a transfer have its name instead of the l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rtp.messages import Bridge, LegPorts, LegSpec
 from sip.errors import RemoteError
 from softswitch.call import events as ev
-from softswitch.call import negotiation
+from softswitch.call.negotiation import Party, read_party, set_remote
 from softswitch.ids import CallId
 
 CALLER_LEG = "a"
@@ -24,8 +24,7 @@ def _local_host(leg: str) -> str:
     return leg.partition(":")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The calling side: the address its SIP came to (media is bound there) and came from."""
 
     local_host: str
@@ -40,19 +39,18 @@ class MediaSession:
     """
 
     __slots__ = ("_bridged", "_call_id", "_caller", "_hosts", "_legs", "_media_host", "_parties",
-                 "_ports", "_session_id", "_talking", "_version", "allocated",
-                 "descriptions")  # fmt: skip
+                 "_ports", "_session_id", "_talking", "_version",
+                 "allocated")  # fmt: skip
 
     def __init__(self, call_id: CallId, caller: Caller, media_host: Callable[[str], str]) -> None:
         self.allocated = False
-        self.descriptions: dict[ev.Side, bytes] = {}  # as each side sent its latest
         self._call_id = call_id
         self._session_id = int(call_id[:8], 16)
         self._version = SESSION_VERSION_FIRST
         self._caller = caller
         self._media_host = media_host
         self._ports: dict[str, int] = {}
-        self._parties: dict[ev.Side, negotiation.Party] = {}
+        self._parties: dict[ev.Side, Party] = {}
         self._legs: dict[ev.Side, str] = {"a": CALLER_LEG}
         self._hosts: dict[ev.Side, str] = {"a": caller.signalling_host}
         self._bridged: tuple[str, str] | None = None
@@ -73,7 +71,7 @@ class MediaSession:
 
     def opened(self, legs: Iterable[LegPorts]) -> None:
         """The ports are there."""
-        self._ports.update((leg.leg, leg.rtp_port) for leg in legs)
+        self._ports.update(legs)
 
     def leg(self, side: ev.Side) -> str:
         """The leg that faces a side of the connected call."""
@@ -84,19 +82,21 @@ class MediaSession:
     def read(self, side: ev.Side, sdp: bytes) -> None:
         """A side's description is in force with the next ``connect`` or ``update``. Raises
         RemoteError when it cannot be carried; the one before it stays."""
-        self._parties[side] = negotiation.read_party(sdp)
-        self.descriptions[side] = sdp
+        self._parties[side] = self._party(sdp)
 
     def agree(self, side: ev.Side, sdp: bytes, other_sdp: bytes) -> list[ev.Action]:
         """A new pair of descriptions is in force; one that we cannot read leaves the old."""
         other = ev.other_side(side)
         try:
-            parties = {side: negotiation.read_party(sdp), other: negotiation.read_party(other_sdp)}
+            parties = {side: self._party(sdp), other: self._party(other_sdp)}
         except RemoteError:
             return []
         self._parties.update(parties)
-        self.descriptions.update({side: sdp, other: other_sdp})
         return self.update()
+
+    def description(self, side: ev.Side) -> bytes:
+        """The latest description of a side, as it sent it."""
+        return self._parties[side].body
 
     def next_version(self) -> None:
         """What is shown from here on is a change (RFC 3264 8)."""
@@ -107,13 +107,16 @@ class MediaSession:
         if not sdp:
             return b""
         local_host = self._caller.local_host if leg == CALLER_LEG else _local_host(leg)
-        return negotiation.shown_to_peer(
-            sdp,
-            host=self._media_host(local_host),
-            rtp_port=self._ports[leg],
-            session_id=self._session_id,
-            version=self._version,
+        return self._party(sdp).audio.terms.frame.filled(
+            self._media_host(local_host), self._ports[leg], self._session_id, self._version
         )
+
+    def _party(self, sdp: bytes) -> Party:
+        """What an SDP says; those in force were read before, and a 200 repeats its 183's."""
+        for party in self._parties.values():
+            if party.body == sdp:
+                return party
+        return read_party(sdp)
 
     # --- the relay --------------------------------------------------------------------------------
 
@@ -128,26 +131,16 @@ class MediaSession:
     def update(self) -> list[ev.Action]:
         """Tell the media plane of both sides as they are now."""
         caller, called = self._parties.get("a"), self._parties.get("b")
+        legs, hosts, talking = self._legs, self._hosts, self._talking
         actions: list[ev.Action] = []
         if caller is not None:
-            actions.append(self._remote("a", caller, called))
+            remote = set_remote(self._call_id, legs["a"], caller, hosts["a"], talking, called)
+            actions.append(ev.Media(remote))
         if called is not None:
-            actions.append(self._remote("b", called, caller))
-        pair = (self._legs["a"], self._legs["b"])
+            remote = set_remote(self._call_id, legs["b"], called, hosts["b"], talking, caller)
+            actions.append(ev.Media(remote))
+        pair = (legs["a"], legs["b"])
         if self._bridged != pair:
             self._bridged = pair
             actions.append(ev.Media(Bridge(self._call_id, *pair)))
         return actions
-
-    def _remote(
-        self, side: ev.Side, party: negotiation.Party, other: negotiation.Party | None
-    ) -> ev.Media:
-        remote = negotiation.set_remote(
-            self._call_id,
-            self._legs[side],
-            party,
-            signalling_host=self._hosts[side],
-            talking=self._talking,
-            other=other,
-        )
-        return ev.Media(remote)

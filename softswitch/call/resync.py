@@ -35,7 +35,7 @@ class Resync:
         """Send the re-INVITE."""
         self.waiting = True
         self._tries += 1
-        other = self._media.descriptions[ev.other_side(self.asked)]
+        other = self._media.description(ev.other_side(self.asked))
         return ev.SendReoffer(self.asked, self._media.shown(other, self._media.leg(self.asked)))
 
     def answered(self, event: ev.ReofferAnswered) -> list[ev.Action]:

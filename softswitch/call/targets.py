@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from sip.abnf import quote
 from sip.errors import RemoteError
@@ -22,12 +23,24 @@ DESTINATIONS_MAX = 1024  # parsed trunk URIs kept; there are as many as trunks
 FlowTo = Callable[[Address, str], Flow | None]
 
 
+class TrunkAddress(NamedTuple):
+    """Where a trunk's destination URI leads; ``host_port`` as it is printed, ``suffix`` what a
+    Request-URI says of the transport."""
+
+    address: Address
+    transport: str
+    host_port: str
+    suffix: str
+
+
 @lru_cache(maxsize=DESTINATIONS_MAX)
-def trunk_address(destination: str) -> tuple[Address, str]:
+def trunk_address(destination: str) -> TrunkAddress:
     """Host, port and transport of a trunk's destination URI. Raises RemoteError."""
     uri = parse_uri(destination)
     transport = (uri.params.get("transport") or "udp").lower()
-    return Address(uri.host, uri.port or SIP_PORT), transport
+    address = Address(uri.host, uri.port or SIP_PORT)
+    suffix = "" if transport == "udp" else ";transport=tcp"
+    return TrunkAddress(address, transport, str(address), suffix)
 
 
 class TargetFinder:
@@ -101,39 +114,36 @@ class TargetFinder:
         targets = []
         for name in step.trunks:
             trunk = self._snapshot.trunks.get(name)
-            if trunk is not None and self._has_room(trunk):
+            if trunk is not None and (not trunk.channels_max or self._has_room(trunk)):
                 target = self._carrier(trunk, step)
                 if target is not None:
                     targets.append(target)
         return targets
 
     def _has_room(self, trunk: Trunk) -> bool:
-        return not trunk.channels_max or self._live.trunk_calls(trunk.name) < trunk.channels_max
+        return self._live.trunk_calls(trunk.name) < trunk.channels_max
 
     def _carrier(self, trunk: Trunk, step: DialTrunks) -> Target | None:
         try:
-            address, transport = trunk_address(trunk.destination)
+            address, transport, host_port, suffix = trunk_address(trunk.destination)
         except RemoteError:
             return None
-        host = self._hosts.get(address.host, address.host)
-        flow = self._flow_to(Address(host, address.port), transport)
+        host = self._hosts.get(address.host)
+        flow = self._flow_to(Address(host, address.port) if host else address, transport)
         if flow is None:
             return None
-        number = _as_trunk_wants(trunk, step.number)
-        shown = self._advertised or flow.local.host
-        caller = _as_trunk_wants(trunk, step.caller)
+        number, caller = step.number, step.caller
+        if trunk.number_format == "plain":
+            number, caller = number.removeprefix("+"), caller.removeprefix("+")
+        to = f"sip:{number}@{host_port}"
         return Target(
-            uri=f"sip:{number}@{address}" + ("" if transport == "udp" else ";transport=tcp"),
-            flow=flow,
-            to=f"<sip:{number}@{address}>",
-            caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
-            name=f"trunk {trunk.name}",
+            to + suffix,
+            flow,
+            f"<{to}>",
+            _name_addr("", caller, self._advertised or flow.local.host),
+            f"trunk {trunk.name}",
             trunk=trunk.name,
         )
-
-
-def _as_trunk_wants(trunk: Trunk, number: str) -> str:
-    return number.removeprefix("+") if trunk.number_format == "plain" else number
 
 
 def _name_addr(display: str, user: str, host: str) -> str:

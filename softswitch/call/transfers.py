@@ -58,7 +58,7 @@ def asked(call: Call, event: ev.TransferAsked, now_s: float) -> None:
     """Dial the new party with what the kept side can do, as if that one called."""
     transfer, names = _begin(call, event.side, event.plan.records)
     call.trace.extend(event.plan.trace)
-    offer = with_direction(call.media.descriptions[transfer.kept], "sendrecv")
+    offer = with_direction(call.media.description(transfer.kept), "sendrecv")
     call.dialling = call.dial(event.plan, offer, names)
     call.go_on(call.dialling.begin(now_s), now_s)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from softswitch.ids import AccountId, CallId
 from softswitch.routing.plan import Plan
@@ -15,9 +13,8 @@ K = TypeVar("K")
 SUBSCRIBERS_MAX = 50  # live boards of one account; each costs a wake-up per change
 
 
-@dataclass(frozen=True, slots=True)
-class CallView:
-    """One account's view of a call that is up. ``state``: ringing | talking."""
+class CallView(NamedTuple):
+    """One account's view of a call that is up: its ``Record``, and since when."""
 
     call_id: CallId
     account: AccountId
@@ -26,9 +23,13 @@ class CallView:
     called: str
     caller_extension: str
     called_extension: str
-    state: str
     started_us: int
     answered_us: int | None
+
+    @property
+    def state(self) -> str:
+        """ringing | talking"""
+        return "ringing" if self.answered_us is None else "talking"
 
 
 class TooManySubscribers(Exception):
@@ -42,10 +43,10 @@ class LiveCalls:
     """What is up right now. Told by the call service, read by everybody else."""
 
     def __init__(self) -> None:
-        self._views: dict[CallId, tuple[CallView, ...]] = {}
-        self._accounts: Counter[AccountId] = Counter()
-        self._numbers: Counter[str] = Counter()
-        self._trunks: Counter[str] = Counter()
+        self._views: dict[CallId, list[CallView]] = {}
+        self._accounts: dict[AccountId, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._trunks: dict[str, int] = {}
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
 
     def __len__(self) -> int:
@@ -55,60 +56,36 @@ class LiveCalls:
 
     def started(self, call_id: CallId, plan: Plan, started_us: int) -> None:
         """A call has begun to ring."""
-        views = tuple(
-            CallView(
-                call_id=call_id,
-                account=record.account,
-                direction=record.direction,
-                caller=record.caller,
-                called=record.called,
-                caller_extension=record.caller_extension,
-                called_extension=record.called_extension,
-                state="ringing",
-                started_us=started_us,
-                answered_us=None,
-            )
-            for record in plan.records
-        )
-        self._views[call_id] = views
-        for view in views:
-            self._accounts[view.account] += 1
+        views = self._views[call_id] = []
+        for record in plan.records:
+            views.append(CallView(call_id, *record, started_us, None))
+            self._accounts[record.account] = self._accounts.get(record.account, 0) + 1
         if plan.number:
-            self._numbers[plan.number] += 1
-        self._tell(views)
+            self._numbers[plan.number] = self._numbers.get(plan.number, 0) + 1
+        if self._subscribers:
+            self._tell(views)
 
     def answered(self, call_id: CallId, answered_us: int) -> None:
         """Somebody answered it."""
-        views = tuple(
-            CallView(
-                call_id=view.call_id,
-                account=view.account,
-                direction=view.direction,
-                caller=view.caller,
-                called=view.called,
-                caller_extension=view.caller_extension,
-                called_extension=view.called_extension,
-                state="talking",
-                started_us=view.started_us,
-                answered_us=answered_us,
-            )
-            for view in self._views.get(call_id, ())
-        )
-        self._views[call_id] = views
-        self._tell(views)
+        views = self._views[call_id]
+        for index, view in enumerate(views):
+            views[index] = CallView(*view[:-1], answered_us)
+        if self._subscribers:
+            self._tell(views)
 
     def ended(self, call_id: CallId, plan: Plan) -> None:
         """It is over."""
-        views = self._views.pop(call_id, ())
+        views = self._views.pop(call_id, [])
         for view in views:
             _decrease(self._accounts, view.account)
         if plan.number:
             _decrease(self._numbers, plan.number)
-        self._tell(views)
+        if self._subscribers:
+            self._tell(views)
 
     def trunk_taken(self, trunk: str) -> None:
         """A branch to, or a call from, this trunk started."""
-        self._trunks[trunk] += 1
+        self._trunks[trunk] = self._trunks.get(trunk, 0) + 1
 
     def trunk_freed(self, trunk: str) -> None:
         """And ended."""
@@ -118,15 +95,15 @@ class LiveCalls:
 
     def account_calls(self, account: AccountId) -> int:
         """Calls of an account, also those that ring."""
-        return self._accounts[account]
+        return self._accounts.get(account, 0)
 
     def number_calls(self, number: str) -> int:
         """Calls to a number of ours."""
-        return self._numbers[number]
+        return self._numbers.get(number, 0)
 
     def trunk_calls(self, trunk: str) -> int:
         """Branches on a trunk, in both directions."""
-        return self._trunks[trunk]
+        return self._trunks.get(trunk, 0)
 
     def calls(self, account: AccountId | None = None) -> list[CallView]:
         """All views, or those of one account, the oldest first."""
@@ -148,6 +125,8 @@ class LiveCalls:
         def unsubscribe() -> None:
             if subscriber in subscribers:
                 subscribers.remove(subscriber)
+            if not subscribers and self._subscribers.get(account) is subscribers:
+                del self._subscribers[account]
 
         return unsubscribe
 
@@ -166,8 +145,10 @@ class LiveCalls:
             self.changed(view.account)
 
 
-def _decrease(counter: Counter[K], key: K) -> None:
-    """Counters keep no zeros, or they would grow with every number ever called."""
-    counter[key] -= 1
-    if counter[key] <= 0:
-        del counter[key]
+def _decrease(counts: dict[K, int], key: K) -> None:
+    """There are no zeros, or the counts would grow with every number ever called."""
+    left = counts.get(key, 0) - 1
+    if left > 0:
+        counts[key] = left
+    else:
+        counts.pop(key, None)

@@ -6,6 +6,7 @@ takes some 100 us for one, so it is asked for those alone and its answers are ke
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 import phonenumbers
@@ -18,6 +19,7 @@ E164_DIGITS_MIN = 5  # a country code and a short service number
 NATIONAL_DIGITS_MIN = 6
 NATIONAL_CACHE = 8192  # answers kept: what the callers of a busy hour dial
 
+_E164 = re.compile(rf"\+[1-9][0-9]{{{E164_DIGITS_MIN - 1},{E164_DIGITS_MAX - 1}}}")
 _NO_SEPARATORS = str.maketrans("", "", " -.()/")  # RFC 3966 visual separators, and what people type
 
 
@@ -26,7 +28,7 @@ def clean(user: str) -> str:
     longer than ``DIALLED_MAX``."""
     if len(user) > DIALLED_MAX:
         return ""
-    if user.isalnum():  # the usual case: nothing to remove
+    if user.isalnum() or (user[:1] == "+" and user[1:].isalnum()):  # usual: nothing to remove
         return user
     return user.partition(";")[0].translate(_NO_SEPARATORS)
 
@@ -37,11 +39,12 @@ def to_e164(dialled: str, country: str) -> str | None:
     ``None`` for anything else, whatever its characters.
     """
     if dialled.startswith("+"):
-        return _checked(dialled[1:])
+        return dialled if _E164.fullmatch(dialled) else None
     if not _is_digits(dialled):
         return None
     if dialled.startswith("00"):
-        return _checked(dialled[2:])
+        number = f"+{dialled[2:]}"
+        return number if _E164.fullmatch(number) else None
     if NATIONAL_DIGITS_MIN <= len(dialled) <= E164_DIGITS_MAX + 2:
         return _national(dialled, country)
     return None
@@ -50,14 +53,9 @@ def to_e164(dialled: str, country: str) -> str | None:
 def from_carrier(sent: str) -> str | None:
     """A cleaned number as carriers send it: +371..., 371... or 00371..., whatever the trunk's own
     format is. ``None`` for "anonymous" and all that is no E.164 number."""
-    if sent.startswith("+"):
-        return _checked(sent[1:])
-    return _checked(sent[2:] if sent.startswith("00") else sent)
-
-
-def _checked(digits: str) -> str | None:
-    fits = E164_DIGITS_MIN <= len(digits) <= E164_DIGITS_MAX
-    return f"+{digits}" if fits and _is_digits(digits) and digits[0] != "0" else None
+    if not sent.startswith("+"):
+        sent = f"+{sent[2:] if sent.startswith('00') else sent}"
+    return sent if _E164.fullmatch(sent) else None
 
 
 def _is_digits(text: str) -> bool:

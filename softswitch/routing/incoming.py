@@ -7,12 +7,12 @@ left out and the trace says why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.caller_number import forwarded_number
 from softswitch.routing.inside import NOT_BUILT, not_built, ring_user
-from softswitch.routing.limits import account_full, blocked_in, blocked_out, number_full
+from softswitch.routing.limits import blocked_out, stopped_in
 from softswitch.routing.model import Account, CallFlow, Number, Target
 from softswitch.routing.outside import dial_outside, find_rate
 from softswitch.routing.periods import describe, describe_time, includes
@@ -23,16 +23,14 @@ DEFAULT_TIMEOUT_S = 30  # of a number without a call flow (A8)
 FORWARDS_MAX = 5  # numbers of ours that one call may pass through; longer is a mistake or abuse
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """What a call to a number of ours leads to, and its owner's record."""
 
     steps: tuple[Step, ...]
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """The numbers of ours that a call came through, and the accounts that have a record of it."""
 
     numbers: tuple[str, ...] = ()
@@ -43,8 +41,10 @@ class Path:
         return Path((*self.numbers, number.number), self.accounts | {number.account})
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+FROM_OUTSIDE = Path()  # a trunk's call: its first number of ours is yet to come
+
+
+class Call(NamedTuple):
     """The call as one number's flow sees it. ``caller`` is E.164, or as the carrier sent it, ""
     if withheld; ``path`` ends with the number itself."""
 
@@ -54,21 +54,17 @@ class Call:
 
 
 def ring_number(
-    question: Question, number: Number, caller: str, path: Path | None = None
+    question: Question, number: Number, caller: str, path: Path = FROM_OUTSIDE
 ) -> Incoming | Refuse:
     """Follow the flow of a working number. ``path``: the call's way here, if not from a trunk."""
     account = question.snapshot.accounts.get(number.account)
     if account is None:
         return question.refuse(404, "no_route", f"{number.number} belongs to no account")
     question.say(f"{number.number}: {number.kind} number of account {account.id}")
-    refusal = (
-        blocked_in(question, account)
-        or account_full(question, account)
-        or number_full(question, number)
-    )
+    refusal = stopped_in(question, account, number)
     if refusal is not None:
         return refusal
-    call = Call(caller, number.number, (path or Path()).through(number))
+    call = Call(caller, number.number, path.through(number))
     steps = _steps(question, account, call)
     first = _first_extension(account, steps)
     return Incoming(steps, Record(account.id, "in", caller, number.number, "", first))
@@ -91,7 +87,7 @@ def toll_free_payment(question: Question, number: Number, caller: str) -> Paymen
         return None
     rate = find_rate(question, account, "in", caller if caller.startswith("+") else "")
     if isinstance(rate, Refuse):
-        return replace(rate, status=480)
+        return rate._replace(status=480)
     return Payment(account.id, rate)
 
 
@@ -108,7 +104,7 @@ def _steps(question: Question, account: Account, call: Call) -> tuple[Step, ...]
         steps += [found] if isinstance(found, Refuse) else found
         if isinstance(steps[-1], Refuse):
             break
-    return tuple(steps) or (replace(left_out[0], status=480),)
+    return tuple(steps) or (left_out[0]._replace(status=480),)
 
 
 def _targets(question: Question, account: Account, called: str) -> tuple[tuple[Target, ...], int]:
@@ -188,4 +184,4 @@ def _forward_on_net(question: Question, number: Number, call: Call) -> list[Step
 
 def _joined(step: Step, record: Record) -> Step:
     """The step with the record of the account that it brings into the call."""
-    return step if isinstance(step, Refuse) else replace(step, joins=(record, *step.joins))
+    return step if isinstance(step, Refuse) else step._replace(joins=(record, *step.joins))

@@ -7,13 +7,32 @@ do not leave the server as they may after 503.
 from __future__ import annotations
 
 from softswitch.routing.model import Account, Number
+from softswitch.routing.permissions import PERMISSIONS
 from softswitch.routing.plan import Refuse
 from softswitch.routing.question import Question
 
 
+def stopped_out(question: Question, account: Account) -> Refuse | None:
+    """Why the account's calls to outside numbers do not take place, if they do not."""
+    if PERMISSIONS[account.status].outgoing and not account.channels:
+        return None  # nearly always
+    return blocked_out(question, account) or account_full(question, account)
+
+
+def stopped_in(question: Question, account: Account, number: Number) -> Refuse | None:
+    """Why calls to a number of the account do not take place, if they do not."""
+    if PERMISSIONS[account.status].incoming and not (account.channels or number.channels):
+        return None  # nearly always
+    return (
+        blocked_in(question, account)
+        or account_full(question, account)
+        or number_full(question, number)
+    )
+
+
 def blocked_out(question: Question, account: Account) -> Refuse | None:
     """403 when the account's status allows no calls to outside numbers."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.outgoing:
         return None
     why = f"account {account.id} is {permissions.why}: no outgoing calls"
@@ -22,7 +41,7 @@ def blocked_out(question: Question, account: Account) -> Refuse | None:
 
 def blocked_internal(question: Question, account: Account) -> Refuse | None:
     """403 when the account's status allows no calls between its users."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.internal:
         return None
     why = f"account {account.id} is {permissions.why}: no internal calls"
@@ -31,7 +50,7 @@ def blocked_internal(question: Question, account: Account) -> Refuse | None:
 
 def blocked_in(question: Question, account: Account) -> Refuse | None:
     """480, which tells a stranger nothing, when the account's status takes no calls (A32)."""
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if permissions.incoming:
         return None
     why = f"account {account.id} is {permissions.why}: no incoming calls"

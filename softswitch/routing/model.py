@@ -137,7 +137,8 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True)
 class RoutingSnapshot:
-    """Everything. ``routes`` maps a digit prefix to trunk names in order."""
+    """Everything. ``routes`` maps a digit prefix to trunk names in order; ``route_lengths`` are the
+    digits that its prefixes have, the most first."""
 
     accounts: Mapping[AccountId, Account] = field(default_factory=dict)
     logins: Mapping[str, Login] = field(default_factory=dict)
@@ -151,3 +152,9 @@ class RoutingSnapshot:
     emergency_numbers: frozenset[str] = frozenset()
     emergency_trunks: tuple[str, ...] = ()
     brand: str = "Softswitch"
+    route_lengths: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive what is looked for in each call."""
+        lengths = sorted({len(prefix) for prefix in self.routes}, reverse=True)
+        object.__setattr__(self, "route_lengths", tuple(lengths))

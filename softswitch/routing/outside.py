@@ -5,11 +5,15 @@ Used for what users dial and for what call flows forward to (billing rule 12).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from billing.money import format_micros
-from billing.tariff import PREFIX_DIGITS_MAX, Rate
+from billing.tariff import Rate
 from softswitch.routing.model import Account
 from softswitch.routing.plan import DialTrunks, Payment, Refuse
 from softswitch.routing.question import Question
+
+ROWS_DESCRIBED = 4096  # trace lines kept: tariff rows that the calls of a busy hour are priced by
 
 
 def dial_outside(
@@ -23,13 +27,7 @@ def dial_outside(
     trunks = trunks_for(question, number)
     if isinstance(trunks, Refuse):
         return trunks
-    return DialTrunks(
-        number=number,
-        trunks=trunks,
-        caller=caller,
-        payment=Payment(account.id, rate),
-        timeout_s=timeout_s,
-    )
+    return DialTrunks(number, trunks, caller, Payment(account.id, rate), timeout_s)
 
 
 def find_rate(question: Question, account: Account, direction: str, number: str) -> Rate | Refuse:
@@ -47,42 +45,60 @@ def find_rate(question: Question, account: Account, direction: str, number: str)
     if rate.blocked:
         why = f'tariff {name} blocks prefix "{rate.prefix}" ({rate.destination})'
         return question.refuse(403, "blocked", why)
-    question.say(describe_rate(rate))
+    question.say(
+        _describe(
+            rate.tariff,
+            rate.version,
+            rate.prefix,
+            rate.destination,
+            rate.per_minute_micros,
+            rate.currency,
+            rate.initial_s,
+            rate.increment_s,
+        )
+    )
     return rate
 
 
-def describe_rate(rate: Rate) -> str:
-    """For the trace: what the row is and costs."""
+@lru_cache(maxsize=ROWS_DESCRIBED)
+def _describe(
+    tariff: str,
+    version: int,
+    prefix: str,
+    destination: str,
+    per_minute_micros: int,
+    currency: str,
+    initial_s: int,
+    increment_s: int,
+) -> str:
+    """For the trace: what a row is and costs."""
     return (
-        f'tariff {rate.tariff} version {rate.version}: prefix "{rate.prefix}" {rate.destination}, '
-        f"{format_micros(rate.per_minute_micros)} {rate.currency} a minute, "
-        f"{rate.initial_s}/{rate.increment_s}"
+        f'tariff {tariff} version {version}: prefix "{prefix}" {destination}, '
+        f"{format_micros(per_minute_micros)} {currency} a minute, {initial_s}/{increment_s}"
     )
 
 
 def trunks_for(question: Question, number: str) -> tuple[str, ...] | Refuse:
     """The trunks of the longest route prefix that have a channel free, in order."""
-    routes = question.snapshot.routes
-    digits = number.removeprefix("+")
-    for length in range(min(len(digits), PREFIX_DIGITS_MAX), -1, -1):
-        names = routes.get(digits[:length])
+    snapshot = question.snapshot
+    routes, digits = snapshot.routes, number.removeprefix("+")
+    for length in snapshot.route_lengths:
+        prefix = digits[:length]
+        names = routes.get(prefix)
         if names is not None:
-            question.say(f'longest route prefix "{digits[:length]}": trunks {", ".join(names)}')
+            question.say(f'longest route prefix "{prefix}": trunks {", ".join(names)}')
             return _with_free_channel(question, names)
     return question.refuse(404, "no_route", f"no route for {number}")
 
 
 def _with_free_channel(question: Question, names: tuple[str, ...]) -> tuple[str, ...] | Refuse:
-    free = tuple(name for name in names if _has_free_channel(question, name))
-    return free or question.refuse(503, "failed", "no trunk of the route has a free channel")
-
-
-def _has_free_channel(question: Question, name: str) -> bool:
-    trunk = question.snapshot.trunks.get(name)
-    if trunk is None:
-        question.say(f"trunk {name} left out: it does not exist")
-        return False
-    if 0 < trunk.channels_max <= question.state.trunk_calls(name):
-        question.say(f"trunk {name} left out: all {trunk.channels_max} channels are busy")
-        return False
-    return True
+    free = []
+    for name in names:
+        trunk = question.snapshot.trunks.get(name)
+        if trunk is None:
+            question.say(f"trunk {name} left out: it does not exist")
+        elif 0 < trunk.channels_max <= question.state.trunk_calls(name):
+            question.say(f"trunk {name} left out: all {trunk.channels_max} channels are busy")
+        else:
+            free.append(name)
+    return tuple(free) or question.refuse(503, "failed", "no trunk of the route has a free channel")

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from billing.tariff import Rate
 from softswitch.ids import AccountId, Extension
 
 
-@dataclass(frozen=True, slots=True)
-class PhoneCaller:
+class PhoneCaller(NamedTuple):
     """A user of an account, known by digest or static address."""
 
     account: AccountId
     extension: Extension
 
 
-@dataclass(frozen=True, slots=True)
-class TrunkCaller:
+class TrunkCaller(NamedTuple):
     """A carrier, known by its source address."""
 
     trunk: str
 
 
-@dataclass(frozen=True, slots=True)
-class RouteRequest:
+class RouteRequest(NamedTuple):
     """The question. ``dialled`` is the user part as sent; ``presented`` the caller number that the
     equipment or carrier sent (A22), "" if none; ``at`` aware, UTC."""
 
@@ -52,16 +48,14 @@ class RouteState(Protocol):
         """Calls on a trunk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(NamedTuple):
     """A leg that costs money: which account, at which rate. The rate may be free."""
 
     account: AccountId
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class RingUser:
+class RingUser(NamedTuple):
     """Fork to all contacts of a user. ``caller`` is what their phones show.
 
     ``joins``: CDRs of other accounts that the call reaches only by this step, through a forward to
@@ -76,8 +70,7 @@ class RingUser:
     joins: tuple[Record, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DialTrunks:
+class DialTrunks(NamedTuple):
     """Call a number outside through the first trunk that takes it."""
 
     number: str  # E.164 with "+", or an emergency number as dialled
@@ -89,8 +82,7 @@ class DialTrunks:
     joins: tuple[Record, ...] = ()  # as RingUser's
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(NamedTuple):
     """Answer this and end. ``cause`` is the CDR's, ``reason`` for the trace and Reason header."""
 
     status: int
@@ -101,8 +93,7 @@ class Refuse:
 Step = RingUser | DialTrunks | Refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One CDR: an account's view of the call."""
 
     account: AccountId
@@ -113,8 +104,7 @@ class Record:
     called_extension: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The answer. Steps are tried in order until one is answered; if none is, the caller gets the
     last step's failure. A ``Refuse`` ends the list. ``incoming`` is what the owner of a toll-free
     number pays while the call is up. ``number`` is the account's number that was called, for its
@@ -123,7 +113,7 @@ class Plan:
 
     steps: tuple[Step, ...]
     trace: tuple[str, ...]
-    records: tuple[Record, ...] = field(default=())
+    records: tuple[Record, ...] = ()
     incoming: Payment | None = None
     number: str | None = None
     free: Payment | None = None
@@ -132,7 +122,7 @@ class Plan:
         """The same plan, with another caller on the phones that ring; what trunks are shown is a
         matter of who pays."""
         steps = tuple(
-            replace(step, caller=caller, caller_name="") if isinstance(step, RingUser) else step
+            step._replace(caller=caller, caller_name="") if isinstance(step, RingUser) else step
             for step in self.steps
         )
-        return replace(self, steps=steps)
+        return self._replace(steps=steps)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from softswitch.routing.model import Account, Number, RoutingSnapshot
-from softswitch.routing.permissions import PERMISSIONS, Permissions
 from softswitch.routing.plan import Refuse, RouteState
 
 TAKES_CALLS = frozenset({"active", "awaiting_deletion"})  # number statuses, S59 and S60
 
 
-@dataclass(slots=True)
 class Question:
-    """The inputs of ``route`` and the trace so far, one plain line a decision."""
+    """The inputs of ``route`` and the trace so far; ``say`` adds a plain line, one a decision."""
 
-    snapshot: RoutingSnapshot
-    state: RouteState
-    at: datetime
-    trace: list[str] = field(default_factory=list)
+    __slots__ = ("at", "say", "snapshot", "state", "trace")
 
-    def say(self, line: str) -> None:
-        """Add a line to the trace."""
-        self.trace.append(line)
+    def __init__(self, snapshot: RoutingSnapshot, state: RouteState, at: datetime) -> None:
+        self.snapshot = snapshot
+        self.state = state
+        self.at = at
+        self.trace: list[str] = []
+        self.say = self.trace.append
 
     def refuse(self, status: int, cause: str, reason: str) -> Refuse:
         """A refusal that the trace tells too."""
@@ -42,10 +39,5 @@ class Question:
 
     def owns(self, account: Account, number: str) -> bool:
         """Whether the account has paid for the number, so that it may show it (S80)."""
-        found = self.working_number(number)
-        return found is not None and found.account == account.id
-
-    @staticmethod
-    def permissions(account: Account) -> Permissions:
-        """What the account's status allows."""
-        return PERMISSIONS[account.status]
+        found = self.snapshot.numbers.get(number)
+        return found is not None and found.account == account.id and found.status in TAKES_CALLS

@@ -6,17 +6,16 @@ of its own account, a number outside. A trunk reaches numbers of ours and nothin
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from softswitch.ids import Extension
 from softswitch.routing.caller_number import caller_number, emergency_number
 from softswitch.routing.dialling import clean, from_carrier, to_e164
-from softswitch.routing.free import EMERGENCY, INTERNAL, ON_NET, free_rate
+from softswitch.routing.free import EMERGENCY, INTERNAL, ON_NET, free_payment
 from softswitch.routing.incoming import Path, ring_number, toll_free_payment
 from softswitch.routing.inside import describe_extension, not_built, ring_user
-from softswitch.routing.limits import account_full, blocked_internal, blocked_out
+from softswitch.routing.limits import account_full, blocked_internal, stopped_out
 from softswitch.routing.model import Account, Number, RoutingSnapshot, User
 from softswitch.routing.outside import dial_outside
+from softswitch.routing.permissions import PERMISSIONS
 from softswitch.routing.plan import (
     DialTrunks,
     Payment,
@@ -50,7 +49,7 @@ def _from_phone(question: Question, caller: PhoneCaller, dialled: str, presented
     user = account.users.get(caller.extension) if account is not None else None
     if account is None or user is None:
         why = f"user {caller.extension} of account {caller.account} does not exist any more"
-        return _plan(question, question.refuse(403, "rejected", why))
+        return _plan(question, (question.refuse(403, "rejected", why),))
     if dialled in question.snapshot.emergency_numbers:
         return _emergency(question, account, user, dialled, presented)
     extension = describe_extension(account, dialled)
@@ -67,7 +66,9 @@ def _unknown(question: Question, account: Account, user: User, dialled: str) -> 
     shown = dialled[:SHOWN_MAX]
     why = f"{shown!r} is no extension of account {account.id} and no number"
     refusal = question.refuse(404, "no_route", why)
-    return _plan(question, refusal, _record("internal", account, user, user.extension, shown))
+    return _plan(
+        question, (refusal,), Record(account.id, "internal", user.extension, shown, user.extension)
+    )
 
 
 def _internal(
@@ -76,15 +77,11 @@ def _internal(
     kind, name = extension
     question.say(f"dialled {dialled}: extension of {kind} {name}")
     step = _internal_step(question, account, user, Extension(dialled), kind)
-    record = Record(
-        account=account.id,
-        direction="internal",
-        caller=user.extension,
-        called=dialled,
-        caller_extension=user.extension,
-        called_extension=dialled,
+    own = user.extension
+    record = Record(account.id, "internal", own, dialled, own, dialled)
+    return _plan(
+        question, (step,), record, free=free_payment(account.id, INTERNAL, account.currency)
     )
-    return _plan(question, step, record, free=_free(account, INTERNAL))
 
 
 def _internal_step(
@@ -115,15 +112,18 @@ def _emergency(
     account has no emergency calls). It is never charged and never lacks a caller number to go out.
     """
     question.say(f"dialled {dialled}: emergency number")
-    permissions = question.permissions(account)
+    permissions = PERMISSIONS[account.status]
     if not permissions.emergency:
         why = f"account {account.id} is {permissions.why}: no emergency calls"
         refusal = question.refuse(403, "blocked", why)
-        return _plan(question, refusal, _record("out", account, user, user.extension, dialled))
+        record = Record(account.id, "out", user.extension, dialled, user.extension)
+        return _plan(question, (refusal,), record)
     caller = emergency_number(question, account, user, presented) or ""
     step = _emergency_step(question, dialled, caller)
-    record = _record("out", account, user, caller or user.extension, dialled)
-    return _plan(question, step, record, free=_free(account, EMERGENCY))
+    record = Record(account.id, "out", caller or user.extension, dialled, user.extension)
+    return _plan(
+        question, (step,), record, free=free_payment(account.id, EMERGENCY, account.currency)
+    )
 
 
 def _emergency_step(question: Question, dialled: str, caller: str) -> DialTrunks | Refuse:
@@ -139,19 +139,18 @@ def _emergency_step(question: Question, dialled: str, caller: str) -> DialTrunks
 
 
 def _outside(question: Question, account: Account, user: User, number: str, presented: str) -> Plan:
-    unknown = _record("out", account, user, user.extension, number)
-    refusal = blocked_out(question, account) or account_full(question, account)
-    if refusal is not None:
-        return _plan(question, refusal, unknown)
-    caller = caller_number(question, account, user, presented)
+    refusal = stopped_out(question, account)
+    caller = None if refusal else caller_number(question, account, user, presented)
     if caller is None:
-        return _plan(question, question.refuse(403, "rejected", "no caller number"), unknown)
-    record = replace(unknown, caller=caller)
+        refusal = refusal or question.refuse(403, "rejected", "no caller number")
+        record = Record(account.id, "out", user.extension, number, user.extension)
+        return _plan(question, (refusal,), record)
+    record = Record(account.id, "out", caller, number, user.extension)
     ours = question.working_number(number)
     if ours is not None:
         return _on_net(question, account, ours, caller, record)
     step = dial_outside(question, account, number, caller, OUTSIDE_RING_S)
-    return _plan(question, step, record)
+    return _plan(question, (step,), record)
 
 
 def _on_net(
@@ -161,12 +160,12 @@ def _on_net(
     call to a number of the caller's own account is one internal record."""
     question.say(f"{number.number} is a number of ours: no trunk, no charge")
     incoming = ring_number(question, number, caller, Path(accounts=frozenset({account.id})))
-    free = _free(account, ON_NET)
+    free = free_payment(account.id, ON_NET, account.currency)
     if isinstance(incoming, Refuse):
-        return _plan(question, incoming, record, number=number.number, free=free)
+        return _plan(question, (incoming,), record, number=number.number, free=free)
     if number.account == account.id:
         called = incoming.record.called_extension
-        records = [replace(record, direction="internal", called_extension=called)]
+        records = [record._replace(direction="internal", called_extension=called)]
     else:
         records = [record, incoming.record]
     return _plan(question, incoming.steps, *records, number=number.number, free=free)
@@ -175,13 +174,13 @@ def _on_net(
 def _from_trunk(question: Question, caller: TrunkCaller, dialled: str, presented: str) -> Plan:
     if caller.trunk not in question.snapshot.trunks:
         why = f"trunk {caller.trunk} does not exist any more"
-        return _plan(question, question.refuse(403, "rejected", why))
+        return _plan(question, (question.refuse(403, "rejected", why),))
     called = from_carrier(dialled)
     number = question.working_number(called) if called is not None else None
     if number is None:
         called_text, reason = dialled[:SHOWN_MAX], _not_ours(question, called)
         why = f"call from trunk {caller.trunk} to {called_text!r}: {reason}"
-        return _plan(question, question.refuse(404, "no_route", why))
+        return _plan(question, (question.refuse(404, "no_route", why),))
     shown = _presented_by_carrier(presented)
     question.say(
         f"call from trunk {caller.trunk}, caller {shown or 'withheld'}, to {number.number}"
@@ -189,10 +188,10 @@ def _from_trunk(question: Question, caller: TrunkCaller, dialled: str, presented
     incoming = ring_number(question, number, shown)
     if isinstance(incoming, Refuse):
         record = Record(number.account, "in", shown, number.number)
-        return _plan(question, incoming, record, number=number.number)
+        return _plan(question, (incoming,), record, number=number.number)
     payment = toll_free_payment(question, number, shown)
     if isinstance(payment, Refuse):
-        return _plan(question, payment, incoming.record, number=number.number)
+        return _plan(question, (payment,), incoming.record, number=number.number)
     return _plan(question, incoming.steps, incoming.record, number=number.number, incoming=payment)
 
 
@@ -209,21 +208,12 @@ def _presented_by_carrier(presented: str) -> str:
     return from_carrier(sent) or (sent if sent.isdecimal() and sent.isascii() else "")
 
 
-def _free(account: Account, destination: str) -> Payment:
-    return Payment(account.id, free_rate(destination, account.currency))
-
-
-def _record(direction: str, account: Account, user: User, caller: str, called: str) -> Record:
-    return Record(account.id, direction, caller, called, user.extension)
-
-
 def _plan(
     question: Question,
-    steps: Step | tuple[Step, ...],
+    steps: tuple[Step, ...],
     *records: Record,
     number: str | None = None,
     incoming: Payment | None = None,
     free: Payment | None = None,
 ) -> Plan:
-    tried = steps if isinstance(steps, tuple) else (steps,)
-    return Plan(tried, tuple(question.trace), records, incoming, number, free)
+    return Plan(steps, tuple(question.trace), records, incoming, number, free)

@@ -47,9 +47,7 @@ a=rtpmap:96 VP8/90000\r
 
 def sent_on(body: bytes, direction: str | None = None) -> bytes:
     """The description as our other side would get it."""
-    return sdp.rewrite(
-        body, host="198.51.100.7", rtp_port=30002, session_id=7, version=3, direction=direction
-    )
+    return sdp.frame(body, direction).filled("198.51.100.7", 30002, 7, 3)
 
 
 def audio(body: bytes) -> sdp.Media:
@@ -256,7 +254,7 @@ def test_without_audio_nothing_is_sent_on(body: bytes) -> None:
 
 def test_ipv6_addresses_say_so() -> None:
     """IP6 instead of IP4."""
-    out = sdp.rewrite(SDP, host="2001:db8::1", rtp_port=4, session_id=1, version=1)
+    out = sdp.frame(SDP).filled("2001:db8::1", 4, 1, 1)
     assert b"o=- 1 1 IN IP6 2001:db8::1\r\n" in out
     assert b"c=IN IP6 2001:db8::1\r\n" in out
 

@@ -47,6 +47,7 @@ def test_subscribers_are_told_of_their_account_only_and_until_they_leave() -> No
     leave()
     live.changed(A)
     assert told == [A, A, B]
+    assert list(live._subscribers) == [B]
 
 
 def test_an_account_has_a_bounded_number_of_boards() -> None:

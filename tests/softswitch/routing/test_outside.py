@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import DialTrunks, Payment, Record, Refuse, RingUser
@@ -21,6 +23,7 @@ from tests.softswitch.routing.world import (
     RIGA_NUMBER,
     RIGA_SECOND,
     TARIFF,
+    TRUNKS,
     State,
     berlin,
     dial,
@@ -134,6 +137,25 @@ def test_no_trunk_left(routes: dict[str, tuple[str, ...]], status: int, cause: s
     """No route is 404, no free channel 503."""
     plan = dial(MOBILE, world=snapshot(routes=routes), state=State(calls={"carrier": 10}))
     assert (refusal(plan).status, refusal(plan).cause) == (status, cause)
+
+
+digits = st.text("37", max_size=4)
+
+
+@given(st.sets(digits), digits)
+def test_the_longest_route_prefix_wins(prefixes: set[str], end: str) -> None:
+    """Whatever lengths the prefixes have; the tariff's rows are another matter."""
+    number = f"371{end}00000"
+    routes = {prefix: (f"t{prefix}",) for prefix in prefixes}
+    trunks = {f"t{prefix}": TRUNKS["second"] for prefix in prefixes}
+    step = dial(f"+{number}", world=snapshot(routes=routes, trunks=trunks)).steps[0]
+    fitting = [prefix for prefix in prefixes if number.startswith(prefix)]
+    if fitting:
+        assert isinstance(step, DialTrunks)
+        assert step.trunks == (f"t{max(fitting, key=len)}",)
+    else:
+        assert isinstance(step, Refuse)
+        assert step.status == 404
 
 
 def test_full_account_hears_busy() -> None:
