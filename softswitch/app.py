@@ -259,7 +259,6 @@ class Switch(Service):
             live,
             database,
             now_us=utc_us,
-            salt=tokens,
         )
         admission = Admission(
             authenticator,
@@ -267,7 +266,6 @@ class Switch(Service):
             registrar,
             live,
             CallRate(self._config.limits.calls_per_second),
-            salt=tokens,
         )
         listeners = _listeners(self._config)
         sip = SipService(

@@ -57,7 +57,6 @@ class Registrations:
         database: RunsCallWork,
         *,
         now_us: Callable[[], int],
-        salt: Callable[[], str],
     ) -> None:
         self._stack = stack
         self._registrar = registrar
@@ -67,7 +66,6 @@ class Registrations:
         self._live = live
         self._database = database
         self._now_us = now_us
-        self._salt = salt
 
     async def load(self) -> int:
         """Read the bindings that were kept; their number."""
@@ -80,7 +78,7 @@ class Registrations:
             self._stack.respond(tx, 404, now_s=now_s)  # RFC 3261 10.3 step 1
             return
         logins = self._snapshots.current.logins
-        outcome = self._authenticator.check(request, flow, logins, now_s=now_s, salt=self._salt())
+        outcome = self._authenticator.check(request, flow, logins, now_s)
         if isinstance(outcome, Authenticated):
             login = outcome.login
             answer = self._registrar.register(login.login, request, flow, self._now_us())

@@ -182,7 +182,6 @@ class SimulatedSwitch:
             self.live,
             self.store,
             now_us=self.now_us,
-            salt=lambda: "00",
         )
         calls = count(1)
         self.calls = CallService(
@@ -195,9 +194,7 @@ class SimulatedSwitch:
             snapshots=snapshots,
             registrar=registrar,
             registrations=registrations,
-            admission=Admission(
-                authenticator, domains, registrar, self.live, CallRate(0), salt=lambda: "00"
-            ),
+            admission=Admission(authenticator, domains, registrar, self.live, CallRate(0)),
             live=self.live,
             settings=CallSettings("switch", "", CALL_MAX_S, 0.0, {}),
             now_s=lambda: wire.now_s,
