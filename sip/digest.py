@@ -108,7 +108,9 @@ class Nonces:
 
     def _seal(self, text: str) -> str:
         # BLAKE2's own keyed mode (RFC 7693 2.9): a tenth of what HMAC-SHA-256 costs here.
-        return hashlib.blake2b(text.encode(), digest_size=_SEAL_CHARS // 2, key=self._key).hexdigest()
+        return hashlib.blake2b(
+            text.encode(), digest_size=_SEAL_CHARS // 2, key=self._key
+        ).hexdigest()
 
 
 class NonceCounts:

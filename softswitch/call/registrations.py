@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from sip.errors import RemoteError
@@ -15,9 +16,10 @@ from sip.stack import Stack
 from sip.transaction import ServerTransaction
 from sip.uri import parse_uri
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.bindings import BindingRow, Bound, to_row
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
-from softswitch.call.registrar import BindingRow, Bound, Registrar
+from softswitch.call.registrar import Key, Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import Login
@@ -113,9 +115,7 @@ class Registrations:
         self._tell_gone(self._registrar.expire(self._now_us()))
         changes = self._registrar.take_changes()
         if changes.upserts or changes.deletes:
-            deferred = self._database.run_call(
-                write_bindings, [row._asdict() for row in changes.upserts], list(changes.deletes)
-            )
+            deferred = self._database.run_call(_write, changes.upserts, changes.deletes)
             deferred.addErrback(
                 lambda failure: log.warn("bindings not written: {error}", error=failure.value)
             )
@@ -134,6 +134,11 @@ class Registrations:
             if (login := logins.get(bound.login)) is not None
             and (account is None or login.account == account)
         ]
+
+
+def _write(connection: Connection, upserts: Sequence[Bound], deletes: Sequence[Key]) -> None:
+    """In the database's thread, rows included: a thousand of them take some milliseconds."""
+    write_bindings(connection, [to_row(bound)._asdict() for bound in upserts], list(deletes))
 
 
 def _view(bound: Bound, login: Login) -> RegistrationView:
