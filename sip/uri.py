@@ -8,7 +8,7 @@ unescaped, while the percent sign itself, control characters and bytes that are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sip.abnf import HOST, PORT_MAX, parse_number
@@ -216,6 +216,15 @@ def _escape(text: str, part: str) -> str:
 
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+
+def request_uri(contact: str) -> str:
+    """A Contact's URI as a Request-URI, which may have neither headers nor a method parameter
+    (RFC 3261 19.1.1, 19.1.5)."""
+    if "?" not in contact and ";method" not in contact.lower():
+        return contact
+    uri = parse_uri(contact)
+    return str(replace(uri, params=uri.params.without("method"), headers=()))
 
 
 def same_uri(one: SipUri, other: SipUri) -> bool:

@@ -8,7 +8,8 @@ from functools import lru_cache
 from sip.abnf import quote
 from sip.errors import RemoteError
 from sip.flow import Address, Flow
-from sip.uri import parse_uri
+from sip.transaction import Headers
+from sip.uri import parse_uri, request_uri
 from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
@@ -83,19 +84,25 @@ class TargetFinder:
                 name=f"user {step.extension}",
                 account=step.account,
                 extension=step.extension,
+                headers=headers,
             )
-            for uri, flow in self._contacts(user)
+            for uri, flow, headers in self._contacts(user)
         ]
 
-    def _contacts(self, user: User) -> list[tuple[str, Flow]]:
+    def _contacts(self, user: User) -> list[tuple[str, Flow, Headers]]:
+        """Request-URI, flow and Route of each (RFC 3327 5.4: the stored Path)."""
         if user.static is None:
             bound = self._registrar.bindings(user.login or "", self._now_us())
-            return [(binding.contact, binding.flow) for binding in bound]
+            return [
+                (request_uri(b.contact), b.flow, (("Route", b.path),) if b.path else ())
+                for b in bound
+            ]
         address = Address(user.static.host, user.static.port)
         flow = self._flow_to(address, user.static.transport)
         if flow is None:
             return []
-        return [(f"sip:{user.extension}@{address};transport={user.static.transport}", flow)]
+        uri = f"sip:{user.extension}@{address};transport={user.static.transport}"
+        return [(uri, flow, ())]
 
     def _carriers(self, step: DialTrunks) -> list[Target]:
         targets = []

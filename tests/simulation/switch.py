@@ -22,6 +22,7 @@ from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
+from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
@@ -167,6 +168,7 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}t{next(tokens)}",
             server_name="switch",
             allow=ALLOW,
+            supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
         snapshots = SnapshotHolder(snapshot)

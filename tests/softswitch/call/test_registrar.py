@@ -418,6 +418,112 @@ def test_stream_bindings_after_a_restart(contact: str, remote: Address | None) -
     assert flows == ([] if remote is None else [Flow("tcp", SWITCH, remote, 0)])
 
 
+# Proxies before the phone (RFC 3327), and flows that it keeps alive (RFC 5626)
+
+PROXY = "<sip:edge@203.0.113.7;lr>"
+EDGE = "<sip:token@203.0.113.7:5070;transport=tcp;lr;ob>"
+OUTBOUND = f"{DESK}{INSTANCE};reg-id=1"
+
+
+def extra(*names_and_values: str) -> tuple[tuple[str, str], ...]:
+    """Header fields from names and values in turn."""
+    return tuple(zip(names_and_values[::2], names_and_values[1::2], strict=True))
+
+
+def test_path_is_kept_and_told_to_a_phone_that_knows_it() -> None:
+    """It is the Route of calls to the phone (RFC 3327 5.3)."""
+    registrar = Registrar()
+    fields = extra("Path", PROXY, "Path", "<sip:b@p;lr>", "Supported", "path")
+    answer = registrar.register(LOGIN, register(DESK, extra=fields), flow(), 0)
+    assert ("Path", f"{PROXY}, <sip:b@p;lr>") in answer.headers
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.path == f"{PROXY}, <sip:b@p;lr>"
+    registrar.register(LOGIN, register(DESK, cseq=2), flow(), 0)
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.path == ""
+
+
+def test_path_of_a_phone_that_does_not_know_it_is_refused() -> None:
+    """421 names what it must know (RFC 3261 21.4.16), and nothing is bound."""
+    registrar = Registrar()
+    answer = registrar.register(LOGIN, register(DESK, extra=extra("Path", PROXY)), flow(), 0)
+    assert answer == Answer(421, (("Require", "path"),))
+    assert contacts(registrar) == []
+
+
+@pytest.mark.parametrize("path", ["", "x", "<mailto:a@b>", f"<sip:{'a' * 1024}@h;lr>"])
+def test_bad_path_is_refused(path: str) -> None:
+    """Malformed, or longer than the store keeps."""
+    fields = extra("Path", path, "Supported", "path")
+    answer = Registrar().register(LOGIN, register(DESK, extra=fields), flow(), 0)
+    assert answer.status in (400, 416)
+
+
+@pytest.mark.parametrize(
+    ("contact", "transport", "fields", "agreed"),
+    [
+        (OUTBOUND, "tcp", ("Supported", "path, outbound"), True),
+        (OUTBOUND, "tcp", ("Supported", "path"), False),
+        (OUTBOUND, "udp", ("Supported", "path, outbound"), False),
+        (f"{DESK}{INSTANCE}", "tcp", ("Supported", "outbound"), False),
+        (f"{DESK};reg-id=1", "tcp", ("Supported", "outbound"), False),
+        (f"{DESK}{INSTANCE};reg-id=x", "tcp", ("Supported", "outbound"), False),
+        (OUTBOUND, "udp", ("Supported", "path, outbound", "Path", EDGE), True),
+        (OUTBOUND, "udp", ("Supported", "path, outbound", "Path", PROXY), False),
+        (OUTBOUND, "tcp", ("Supported", "outbound", "Via", "SIP/2.0/TCP p;branch=z"), False),
+    ],
+)
+def test_outbound_is_agreed_when_phone_and_first_hop_know_it(
+    contact: str, transport: str, fields: tuple[str, ...], agreed: bool
+) -> None:
+    """``Require: outbound`` says that the flow is used (RFC 5626 6)."""
+    registrar = Registrar()
+    request = register(contact, extra=extra("Via", "SIP/2.0/TCP h;branch=z9hG4bKa", *fields))
+    answer = registrar.register(LOGIN, request, flow(transport=transport, number=5), 0)
+    assert answer.status == 200
+    assert (("Require", "outbound") in answer.headers) == agreed
+    assert [bound.outbound for bound in registrar.bindings(LOGIN, 0)] == [agreed]
+
+
+@pytest.mark.parametrize(("supported", "left"), [("outbound", 0), ("timer", 1)])
+def test_binding_of_an_outbound_flow_ends_with_its_connection(supported: str, left: int) -> None:
+    """Also without NAT: no other connection takes a flow's place (RFC 5626 5.3), live or after a
+    restart."""
+    registrar = Registrar()
+    tcp = flow(transport="tcp", number=5)
+    contact = f"<sip:anna@{tcp.remote.host}:5070;transport=tcp>{INSTANCE};reg-id=1"
+    fields = extra("Supported", supported, "Via", "SIP/2.0/TCP h;branch=z9hG4bKa")
+    registrar.register(LOGIN, register(contact, extra=fields), tcp, 0)
+    rows = list(map(to_row, registrar.take_changes().upserts))
+    assert len(registrar.flow_lost(tcp)) == 1 - left
+    assert Registrar().load(rows, 0) == left
+
+
+def test_stream_binding_through_a_proxy_is_reached_again_at_the_proxy() -> None:
+    """The phone is behind NAT, the proxy is not."""
+    registrar = Registrar()
+    tcp = flow(transport="tcp", number=5)
+    path = "<sip:edge@203.0.113.7:5070;transport=tcp;lr>"
+    fields = extra("Path", path, "Supported", "path")
+    registrar.register(LOGIN, register(DESK, extra=fields), tcp, 0)
+    assert registrar.flow_lost(tcp) == ()
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert (bound.path, bound.flow.remote) == (path, Address("203.0.113.7", 5070))
+
+
+def test_instance_path_and_flow_number_survive_a_restart() -> None:
+    """The device that returns with a new address still replaces its binding."""
+    old, new = Registrar(), Registrar()
+    fields = extra("Supported", "path, outbound", "Path", EDGE)
+    old.register(LOGIN, register(OUTBOUND, extra=fields), flow(), 0)
+    new.load(map(to_row, old.take_changes().upserts), 0)
+    (bound,) = new.bindings(LOGIN, 0)
+    assert (bound.path, bound.outbound) == (EDGE, True)
+    again = register(f"{CELL}{INSTANCE};reg-id=1", call_id="b")
+    new.register(LOGIN, again, flow(1), 0)
+    assert contacts(new) == ["sip:anna@10.9.8.7:40000;transport=udp"]
+
+
 # Against a naive registrar
 
 URIS = ("sip:a@192.0.2.1", "sip:a@192.0.2.2", "sip:b@192.0.2.3")

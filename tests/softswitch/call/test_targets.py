@@ -1,0 +1,56 @@
+"""Where calls to a registered user go."""
+
+from __future__ import annotations
+
+from sip.transaction import Headers
+from softswitch.call.legs import invite
+from softswitch.call.registrar import Registrar
+from softswitch.call.targets import TargetFinder
+from softswitch.call.view import LiveCalls
+from softswitch.ids import AccountId, Extension
+from softswitch.routing.model import Account, RoutingSnapshot, User
+from softswitch.routing.plan import RingUser
+from tests.softswitch.call.phones import DOMAIN, LOGIN, flow, register
+
+ACCOUNT = AccountId("000000212")
+ANNA = Extension("101")
+
+
+def invited(contact: str, *fields: tuple[str, str]) -> tuple[str, Headers]:
+    """Request-URI and Route of the INVITE to a phone that registered so."""
+    registrar = Registrar()
+    assert registrar.register(LOGIN, register(contact, extra=fields), flow(), 0).status == 200
+    users = {ANNA: User(ANNA, "Anna", "default", LOGIN)}
+    account = Account(ACCOUNT, "active", "LV", "UTC", None, "EUR", None, 0, users)
+    finder = TargetFinder(
+        RoutingSnapshot({ACCOUNT: account}),
+        registrar,
+        LiveCalls(),
+        flow_to=lambda address, transport: None,
+        now_us=lambda: 0,
+        domain=DOMAIN,
+        advertised="",
+        hosts={},
+    )
+    (target,) = finder.targets(RingUser(ACCOUNT, ANNA, "102", "", 20))
+    assert target.flow == flow()
+    request = invite(target, contact="<sip:s@h>", call_id="c", tag="t", hops=70, sdp=b"")
+    return request.uri, tuple(("Route", value) for value in request.all("route"))
+
+
+def test_phone_is_called_at_its_contact() -> None:
+    """Word for word, without a Route."""
+    assert invited("<sip:anna@192.0.2.3;ob>") == ("sip:anna@192.0.2.3;ob", ())
+
+
+def test_headers_and_method_of_a_contact_do_not_get_into_the_request_uri() -> None:
+    """RFC 3261 19.1.5: a phone that registered them is called without."""
+    contact = "<sip:anna@192.0.2.3;method=BYE;ob?Replaces=x>"
+    assert invited(contact) == ("sip:anna@192.0.2.3;ob", ())
+
+
+def test_phone_behind_proxies_is_called_through_them() -> None:
+    """The Path of its registration is the Route (RFC 3327 5.4)."""
+    path = "<sip:a@p1;lr>, <sip:b@p2;lr>"
+    uri, route = invited("<sip:anna@192.0.2.3>", ("Path", path), ("Supported", "path"))
+    assert (uri, route) == ("sip:anna@192.0.2.3", (("Route", path),))
