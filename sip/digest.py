@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from itertools import count
+from operator import itemgetter
 from typing import NamedTuple
 
 from sip.abnf import quote
@@ -65,6 +67,8 @@ def ha1(algorithm: str, login: str, realm: str, password: str) -> str:
     """H(login:realm:password) in lower-case hex: what the switch keeps instead of the password."""
     return _hex(algorithm, f"{login}:{realm}:{password}")
 
+
+_NC = re.compile("[0-9A-Fa-f]{1,8}")
 
 # Of a nonce: milliseconds of 48 bits last for nine thousand years; a seal of 128 bits.
 _STAMP_CHARS = 12
@@ -179,6 +183,11 @@ class Credentials(NamedTuple):
     nc_text: str = ""
 
 
+_CREDENTIALS = ("username", "realm", "nonce", "uri", "response", "cnonce", "nc", "qop", "algorithm")
+_proof = itemgetter(*_CREDENTIALS[:5])
+_count = itemgetter(*_CREDENTIALS[5:7])
+
+
 def parse_authorization(text: str) -> Credentials:
     """Read an Authorization or Proxy-Authorization value.
 
@@ -189,21 +198,21 @@ def parse_authorization(text: str) -> Credentials:
     if value.scheme.lower() != "digest":
         raise RemoteError(f"Authorization: scheme {value.scheme[:20]!r} is not supported", 401)
     params = value.params
-    qop = _param(params, "qop", "").lower()
+    if len(text) > AUTH_PARAM_CHARS_MAX:  # else no part of it can be
+        for name in _CREDENTIALS:
+            _param(params, name, "")
+    qop = params.get("qop", "").lower()
     if qop not in ("", "auth"):
         raise RemoteError(f"Authorization: qop {qop[:20]!r} is not supported", 401)
-    nc_text = _param(params, "nc") if qop else ""
+    try:
+        username, realm, nonce, uri, response = _proof(params)
+        cnonce, nc_text = _count(params) if qop else ("", "")
+    except KeyError as error:
+        raise RemoteError(f"Authorization: {error.args[0]} is missing") from None
+    nc = _parse_nc(nc_text) if qop else 1
+    algorithm = _algorithm(params)
     return Credentials(
-        _param(params, "username"),
-        _param(params, "realm"),
-        _param(params, "nonce"),
-        _param(params, "uri"),
-        _param(params, "response").lower(),
-        _algorithm(params),
-        qop,
-        _param(params, "cnonce") if qop else "",
-        _parse_nc(nc_text) if qop else 1,
-        nc_text,
+        username, realm, nonce, uri, response.lower(), algorithm, qop, cnonce, nc, nc_text
     )
 
 
@@ -225,7 +234,7 @@ def _algorithm(params: Mapping[str, str]) -> str:
 
 def _parse_nc(text: str) -> int:
     """Eight hex digits (RFC 7616 3.4); fewer are taken, as some phones do not pad."""
-    if not 1 <= len(text) <= 8 or not all(c in "0123456789abcdefABCDEF" for c in text):
+    if _NC.fullmatch(text) is None:
         raise RemoteError(f"Authorization: nc {text[:20]!r} is not a count")
     return int(text, 16)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -48,8 +47,7 @@ _USUAL_AUTH = re.compile(rf"[Dd]igest (?: ?{_USUAL_PARAM}(?:,|$))+")
 _USUAL_AUTH_PARAM = re.compile(_USUAL_PARAM)
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One hop (RFC 3261 20.42). ``transport`` in upper case; ``host`` IPv6 without brackets."""
 
     transport: str
@@ -87,8 +85,7 @@ def parse_via(text: str) -> Via:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(NamedTuple):
     """A From, To, Contact, Route... value. ``uri_text`` is as read; ``display`` has no quotes.
 
     The parameters are the header's, not the URI's.
@@ -141,8 +138,7 @@ def parse_name_addr(text: str, what: str = "address") -> NameAddr:
     return NameAddr(without_controls(name), uri_text, parse_params(params or "", what))
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """The number of a request in its dialog, below 2**31, and its method (RFC 3261 20.16)."""
 
     number: int
