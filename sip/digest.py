@@ -245,9 +245,8 @@ def verify(credentials: Credentials, method: str, ha1_hex: str) -> bool:
     The caller has checked nonce, count and realm. For an unknown user pass any HA1, so that the
     time does not tell.
     """
-    expected = _response(credentials, method, ha1_hex)
-    given = credentials.response.encode("utf-8", "replace")
-    return hmac.compare_digest(expected.encode(), given)
+    expected, given = _response(credentials, method, ha1_hex), credentials.response
+    return given.isascii() and hmac.compare_digest(expected, given)
 
 
 def _response(credentials: Credentials, method: str, ha1_hex: str) -> str:

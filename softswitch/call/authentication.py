@@ -112,7 +112,7 @@ class Authenticator:
         another realm, or a scheme or algorithm that we did not offer, is as good as none."""
         looked_at = 0
         for name in CREDENTIAL_HEADERS:
-            for line in request.all(name):
+            for line in request.headers.get(name, ()):
                 credentials = self._ours(line)
                 looked_at += 1
                 if credentials is not None or looked_at == CREDENTIALS_MAX:
@@ -177,6 +177,7 @@ def _registers_itself(request: Request, login: str) -> bool:
     """Whether To, the address that is registered, and From, who registers it, are the login."""
     # The bindings go to the login whatever To says, so reading it cheaply risks nothing.
     usual = f"<sip:{login}@"
-    return (usual in request.required("to") or request.to.uri.user == login) and (
-        usual in request.required("from") or request.from_.uri.user == login
+    headers = request.headers
+    return (usual in headers["to"][0] or request.to.uri.user == login) and (
+        usual in headers["from"][0] or request.from_.uri.user == login
     )

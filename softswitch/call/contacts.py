@@ -114,7 +114,8 @@ def _q_thousandths(value: NameAddr) -> int:
     return int(whole) * 1000 + int(decimals.ljust(3, "0"))
 
 
-def write_contact(uri: str, q_thousandths: int, expires_s: int) -> str:
+def write_contact(contact: AskedContact, expires_s: int) -> str:
     """A Contact value of the answer to a REGISTER."""
-    q = "" if q_thousandths == Q_DEFAULT else f";q={q_thousandths / 1000:g}"
-    return f"<{uri}>{q};expires={expires_s}"
+    if contact.q_thousandths == Q_DEFAULT:
+        return f"<{contact.uri}>;expires={expires_s}"
+    return f"<{contact.uri}>;q={contact.q_thousandths / 1000:g};expires={expires_s}"

@@ -17,6 +17,7 @@ goes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sip.abnf import parse_number, without_controls
@@ -34,6 +35,7 @@ EXPIRES_DEFAULT_S = 3600
 
 CALL_ID_CHARS_MAX = 255  # as the store keeps it
 USER_AGENT_CHARS_MAX = 128  # longer ones are cut
+TEXTS_CACHED = 256  # User-Agent and Expires values; a message is at most 64 kB
 PATH_CHARS_MAX = 1024  # as the store keeps it; a proxy writes some 60
 
 EXTENSIONS = frozenset({"outbound", "path"})
@@ -108,7 +110,7 @@ def decide(
     refreshed last at the end; or the refusal: 403 too many contacts, 421 a Path that the phone does
     not know of, 423 too brief, 500 older than what is bound. Raises RemoteError on what is
     malformed."""
-    lines = request.all("contact")
+    lines = request.headers["contact"]
     asked = _asked(login, request, flow, limits, now_us)
     if asked.path and "path" not in request.tokens("supported"):
         return Answer(421, (("Require", "path"),))
@@ -123,27 +125,42 @@ def decide(
 
 
 def _asked(login: str, request: Request, flow: Flow, limits: Limits, now_us: int) -> Asked:
-    call_id = request.call_id
+    call_id, headers = request.call_id, request.headers
     if len(call_id) > CALL_ID_CHARS_MAX:
         raise RemoteError(f"Call-ID: {len(call_id)} characters, at most {CALL_ID_CHARS_MAX}")
-    path = _path(request)
+    path = _path(request) if "path" in headers else ""
     return Asked(
         login,
         flow,
         call_id,
         request.cseq.number,
-        _header_expires_s(request, limits),
-        without_controls(request.first("user-agent") or "")[:USER_AGENT_CHARS_MAX],
+        _seconds(headers["expires"][0], limits)
+        if "expires" in headers
+        else limits.expires_default_s,
+        _user_agent(headers["user-agent"][0]) if "user-agent" in headers else "",
         path,
-        "reg-id" in request.required("contact") and _knows_outbound(request, flow, path),
+        "reg-id" in headers["contact"][0] and _knows_outbound(request, flow, path),
         now_us,
     )
 
 
+# Phones of one kind say the same for ever.
+@lru_cache(maxsize=TEXTS_CACHED)
+def _user_agent(text: str) -> str:
+    return without_controls(text)[:USER_AGENT_CHARS_MAX]
+
+
+@lru_cache(maxsize=TEXTS_CACHED)
+def _seconds(text: str, limits: Limits) -> int:
+    """An Expires value (10.3 step 7: a malformed one is the default)."""
+    try:
+        return parse_number(text, "Expires")
+    except RemoteError:
+        return limits.expires_default_s
+
+
 def _path(request: Request) -> str:
-    """The proxies between us and the phone (RFC 3327 5.3), as one Route value; "" without any."""
-    if "path" not in request.headers:
-        return ""
+    """The proxies between us and the phone (RFC 3327 5.3), as one Route value."""
     values = request.values("path")
     for value in values:
         parse_name_addr(value, "Path").uri  # noqa: B018  # parsed for its errors
@@ -164,16 +181,6 @@ def _knows_outbound(request: Request, flow: Flow, path: str) -> bool:
     if path:
         return "ob" in parse_name_addr(request.values("path")[-1], "Path").uri.params
     return flow.reliable and len(request.values("via")) == 1
-
-
-def _header_expires_s(request: Request, limits: Limits) -> int:
-    text = request.first("expires")
-    if text is None:
-        return limits.expires_default_s
-    try:
-        return parse_number(text, "Expires")
-    except RemoteError:
-        return limits.expires_default_s  # RFC 3261 10.3 step 7
 
 
 def _granted_s(contact: AskedContact, asked: Asked, limits: Limits) -> int | None:

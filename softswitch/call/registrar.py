@@ -147,11 +147,9 @@ class Registrar:
         """Step 8: all bindings and the date; and what was agreed about those just made."""
         # Rounded up, so that a fresh hour is 3600 and nothing live is 0.
         headers = [
-            (
-                "Contact",
-                write_contact(b.contact, b.q_thousandths, -(-(b.expires_us - now_us) // 1_000_000)),
-            )
-            for b in self._live(login, now_us)
+            ("Contact", write_contact(b.asked, -(-(b.expires_us - now_us) // 1_000_000)))
+            for b in self._logins.get(login, {}).values()
+            if b.expires_us > now_us
         ]
         headers.append(("Date", _date(now_us // 1_000_000)))
         if added and added[0].path:  # one request has one path
