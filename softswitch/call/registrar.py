@@ -19,8 +19,8 @@ from softswitch.call.bindings import BindingRow, Bound, reconnected, revive
 from softswitch.call.contacts import write_contact
 from softswitch.call.rebinding import Answer, Limits, decide
 
-# Bindings are looked at together with others that end in the same ten seconds: a heap entry for
-# each refresh would keep an hour of them.
+# Bindings are looked at together with others that end in the same ten seconds, and by login: an
+# entry for each refresh, or for each contact that ever was, would keep an hour of them.
 SLOT_US = 10_000_000
 
 Key = tuple[str, str]  # login and contact URI
@@ -39,7 +39,7 @@ class Registrar:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._logins: dict[str, dict[str, Bound]] = {}  # login -> URI -> binding, oldest first
-        self._slots: dict[int, set[Key]] = {}  # end of life / SLOT_US -> whom to look at then
+        self._slots: dict[int, set[str]] = {}  # end of life / SLOT_US -> logins to look at then
         self._connections: dict[int, set[Key]] = {}
         self._changed: dict[Key, Bound | None] = {}
 
@@ -105,11 +105,9 @@ class Registrar:
     def expire(self, now_us: int) -> tuple[Bound, ...]:
         """Remove what is over; to be called every few seconds."""
         over: list[Bound] = []
-        for slot in [slot for slot in self._slots if slot * SLOT_US <= now_us]:
-            for login, uri in self._slots.pop(slot):
-                bound = self._logins.get(login, {}).get(uri)
-                if bound is None:
-                    continue
+        due = [slot for slot in self._slots if slot * SLOT_US <= now_us]
+        for login in set().union(*map(self._slots.pop, due)):
+            for bound in self._logins.get(login, {}).values():
                 if bound.expires_us <= now_us:
                     over.append(bound)
                 else:
@@ -166,9 +164,9 @@ class Registrar:
         if bindings is None:
             bindings = self._logins[login] = {}
         old = bindings.pop(contact, None)  # so that the latest comes last
-        if old is None:
+        if old is None or bound.expires_us < old.expires_us:
             self._slot(bound)
-        elif old.flow.connection:
+        if old is not None and old.flow.connection:
             self._disconnect(old.flow, key)
         bindings[contact] = bound
         if bound.flow.connection:
@@ -177,7 +175,7 @@ class Registrar:
 
     def _slot(self, bound: Bound) -> None:
         slot = bound.expires_us // SLOT_US + 1
-        self._slots.setdefault(slot, set()).add((bound.login, bound.contact))
+        self._slots.setdefault(slot, set()).add(bound.login)
 
     def _remove(self, bound: Bound) -> None:
         key = bound.login, bound.contact

@@ -184,6 +184,7 @@ def test_phone_that_registers_a_hundred_times_anew_stays_within_the_bound() -> N
         request = register(f"<sip:anna@203.0.113.7:{port}>", call_id=f"c{port}")
         assert registrar.register(LOGIN, request, flow(port), 0).status == 200
     assert len(registrar) == 10
+    assert sum(map(len, registrar._slots.values())) == 1, "what is gone is not waited for"
     assert contacts(registrar)[0] == "sip:anna@203.0.113.7:20099"
 
 
@@ -339,6 +340,21 @@ def test_expire_tells_what_ended_once() -> None:
     assert registrar.expire(70 * SECOND_US) == ()
     assert len(registrar.expire(340 * SECOND_US)) == 1
     assert len(registrar) == 0
+
+
+def test_binding_whose_life_was_shortened_is_swept_in_time() -> None:
+    """The end that it had before does not matter."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(), 0)
+    registrar.register(LOGIN, register(DESK, expires="60", cseq=2), flow(), 0)
+    assert len(registrar.expire(70 * SECOND_US)) == 1
+
+
+def test_bindings_of_a_login_that_end_at_different_times_are_told_once() -> None:
+    """Also when nobody looked for long."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, f"{CELL};expires=90", expires="60"), flow(), 0)
+    assert len(registrar.expire(200 * SECOND_US)) == 2
 
 
 def test_forget_removes_a_login() -> None:
