@@ -77,7 +77,7 @@ class Registrations:
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """Answer a REGISTER."""
         if not self._is_ours(request, flow):
-            self._stack.respond(tx, 404, now_s=now_s)  # RFC 3261 10.3 step 1
+            self._stack.respond(tx, 404, now_s=now_s)
             return
         logins = self._snapshots.current.logins
         outcome = self._authenticator.check(request, flow, logins, now_s)
@@ -94,8 +94,14 @@ class Registrations:
             self._stack.respond(tx, outcome.status, outcome.reason, now_s=now_s)
 
     def _is_ours(self, request: Request, flow: Flow) -> bool:
+        """Whether it is for a domain of ours (RFC 3261 10.3 step 1), and about an address in one
+        (step 5). In nearly every To the host of the Request-URI is read again."""
         try:
-            return self._domains.accepts(parse_uri(request.uri).host, flow)
+            host = parse_uri(request.uri).host
+            return self._domains.accepts(host, flow) and (
+                request.headers["to"][0].endswith(f"@{host}>")
+                or self._domains.accepts(request.to.uri.host, flow)
+            )
         except RemoteError:
             return False
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine
 from twisted.internet.defer import Deferred, succeed
 
@@ -24,7 +25,15 @@ from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import Login, RoutingSnapshot
 from softswitch.snapshot import SnapshotHolder
-from tests.softswitch.call.phones import DOMAIN, LOGIN, PASSWORD, answered, flow, register
+from tests.softswitch.call.phones import (
+    DOMAIN,
+    LOGIN,
+    PASSWORD,
+    SWITCH,
+    answered,
+    flow,
+    register,
+)
 
 ACCOUNT = AccountId("000000212")
 CONTACT = "<sip:anna@192.0.2.3:5062>"
@@ -129,3 +138,19 @@ def test_request_for_another_domain_is_not_found(engine: Engine) -> None:
     request = register(CONTACT)
     request.uri = "sip:elsewhere.example"
     assert Front(engine).ask(request).status == 404
+
+
+@pytest.mark.parametrize(
+    ("to", "status"),
+    [
+        (f"<sip:{LOGIN}@elsewhere.example>", 404),
+        (f"<sip:{LOGIN}@elsewhere.example>;x=<a@{DOMAIN}>", 400),
+        (f"<sip:{LOGIN}@{DOMAIN.upper()}:5060;transport=udp>", 401),
+        (f"sip:{LOGIN}@{SWITCH.host}", 401),
+    ],
+)
+def test_address_of_another_domain_is_not_found(engine: Engine, to: str, status: int) -> None:
+    """RFC 3261 10.3 step 5: the address of record must be of one of our domains."""
+    request = register(CONTACT)
+    request.set("to", to)
+    assert Front(engine).ask(request).status == status
