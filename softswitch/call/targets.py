@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from sip.abnf import quote
@@ -10,6 +10,7 @@ from sip.errors import RemoteError
 from sip.flow import Address, Flow
 from sip.transaction import Headers
 from sip.uri import parse_uri, request_uri
+from softswitch.call.bindings import Bound
 from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
@@ -95,7 +96,7 @@ class TargetFinder:
             bound = self._registrar.bindings(user.login or "", self._now_us())
             return [
                 (request_uri(b.contact), b.flow, (("Route", b.path),) if b.path else ())
-                for b in bound
+                for b in _one_flow_each(bound)
             ]
         address = Address(user.static.host, user.static.port)
         flow = self._flow_to(address, user.static.transport)
@@ -137,6 +138,18 @@ class TargetFinder:
             name=f"trunk {trunk.name}",
             trunk=trunk.name,
         )
+
+
+def _one_flow_each(bindings: Iterable[Bound]) -> Iterator[Bound]:
+    """The first binding of each device that has several flows: over all of them it would ring as
+    often (RFC 5626 7)."""
+    seen: set[str] = set()
+    for bound in bindings:
+        if bound.asked.reg_id and bound.asked.instance:
+            if bound.asked.instance in seen:
+                continue
+            seen.add(bound.asked.instance)
+        yield bound
 
 
 def _as_trunk_wants(trunk: Trunk, number: str) -> str:
