@@ -114,7 +114,7 @@ def decide(
     asked = _asked(login, request, flow, limits, now_us)
     if asked.path and "path" not in request.tokens("supported"):
         return Answer(421, (("Require", "path"),))
-    if len(lines) == 1:
+    if len(lines) == 1 and lines[0]:
         for bound in current:
             if bound.asked.header == lines[0]:  # a refresh as nearly all are: nothing to be read
                 return _refresh(bound, asked, limits)

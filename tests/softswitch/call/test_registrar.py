@@ -434,6 +434,14 @@ def test_stream_bindings_after_a_restart(contact: str, remote: Address | None) -
     assert flows == ([] if remote is None else [Flow("tcp", SWITCH, remote, 0)])
 
 
+def test_empty_contact_after_a_restart_is_refused() -> None:
+    """A binding that was loaded has no header text yet, which no text equals."""
+    old, new = Registrar(), Registrar()
+    old.register(LOGIN, register(DESK), flow(), 0)
+    new.load(map(to_row, old.take_changes().upserts), 0)
+    assert new.register(LOGIN, register("", cseq=2), flow(), 0).status == 400
+
+
 # Proxies before the phone (RFC 3327), and flows that it keeps alive (RFC 5626)
 
 PROXY = "<sip:edge@203.0.113.7;lr>"
