@@ -139,7 +139,7 @@ def _asked(login: str, request: Request, flow: Flow, limits: Limits, now_us: int
         else limits.expires_default_s,
         _user_agent(headers["user-agent"][0]) if "user-agent" in headers else "",
         path,
-        "reg-id" in headers["contact"][0] and _knows_outbound(request, flow, path),
+        "reg-id" in headers["contact"][0].lower() and _knows_outbound(request, flow, path),
         now_us,
     )
 

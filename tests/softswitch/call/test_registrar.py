@@ -487,6 +487,7 @@ def test_bad_path_is_refused(path: str) -> None:
     ("contact", "transport", "fields", "agreed"),
     [
         (OUTBOUND, "tcp", ("Supported", "path, outbound"), True),
+        (f"{DESK}{INSTANCE};Reg-ID=1", "tcp", ("Supported", "outbound"), True),
         (OUTBOUND, "tcp", ("Supported", "path"), False),
         (OUTBOUND, "udp", ("Supported", "path, outbound"), False),
         (f"{DESK}{INSTANCE}", "tcp", ("Supported", "outbound"), False),
