@@ -15,18 +15,22 @@ Deliberate limits, each with its reason:
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import hmac
+import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from itertools import count
+from operator import itemgetter
+from typing import NamedTuple
 
 from sip.abnf import quote
 from sip.errors import RemoteError
 from sip.uri import parse_uri
-from sip.values import AuthValue, parse_auth
+from sip.values import parse_auth
 
 # A nonce lives long enough for a phone to reuse it over a few refreshes of its registration, and
 # short enough that a captured one is of little use.
@@ -42,17 +46,33 @@ NC_WINDOW = 32
 # Longest values that a digest header of a true device carries.
 AUTH_PARAM_CHARS_MAX = 512
 
+# Methods with URIs whose hash is kept: every phone registers at the one domain.
+HA2_CACHED = 1024
+
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 ALGORITHMS = tuple(_HASHES)
 
 
 def _hex(algorithm: str, text: str) -> str:
-    return _HASHES[algorithm](text.encode("utf-8", "replace")).hexdigest()
+    digest = _HASHES[algorithm](text.encode("utf-8", "replace"), usedforsecurity=False)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=HA2_CACHED)
+def _ha2(algorithm: str, method: str, uri: str) -> str:
+    return _hex(algorithm, f"{method}:{uri}")
 
 
 def ha1(algorithm: str, login: str, realm: str, password: str) -> str:
     """H(login:realm:password) in lower-case hex: what the switch keeps instead of the password."""
     return _hex(algorithm, f"{login}:{realm}:{password}")
+
+
+_NC = re.compile("[0-9A-Fa-f]{1,8}")
+
+# Of a nonce: milliseconds of 48 bits last for nine thousand years; a seal of 128 bits.
+_STAMP_CHARS = 12
+_SEAL_CHARS = 32
 
 
 class NonceState(Enum):
@@ -64,44 +84,37 @@ class NonceState(Enum):
 
 
 class Nonces:
-    """Issues nonces that prove themselves: time, salt and a keyed hash of both. Stores nothing."""
+    """Issues nonces that prove themselves: the time, a number and a keyed hash of both in hex.
+    Stores nothing. The number makes those of one millisecond differ; the key, which nobody else
+    knows, makes them impossible to guess."""
 
     def __init__(self, key: bytes, life_s: float = NONCE_LIFE_S) -> None:
         if not 16 <= len(key) <= 64:
             raise ValueError(f"a key of {len(key)} bytes, 16 to 64")
         self._key = key
         self._life_s = life_s
+        self._numbers = count()
 
-    def issue(self, now_s: float, salt: bytes) -> str:
-        """A new nonce. ``salt`` (4 to 32 random bytes) makes those of one millisecond differ."""
-        if not 4 <= len(salt) <= 32:
-            raise ValueError(f"a salt of {len(salt)} bytes, 4 to 32")
-        stamp = int(now_s * 1000).to_bytes(8, "big")
-        return base64.urlsafe_b64encode(stamp + salt + self._seal(stamp + salt)).decode()
+    def issue(self, now_s: float) -> str:
+        """A new nonce."""
+        text = f"{int(now_s * 1000):0{_STAMP_CHARS}x}{next(self._numbers):x}"
+        return text + self._seal(text)
 
     def check(self, nonce: str, now_s: float) -> NonceState:
         """Whether this nonce is ours and still good. One from the future is as good as forged."""
-        raw = _decoded(nonce)
-        if len(raw) < 28 or not hmac.compare_digest(self._seal(raw[:-16]), raw[-16:]):
+        text, seal = nonce[:-_SEAL_CHARS], nonce[-_SEAL_CHARS:]
+        if not nonce.isascii() or not hmac.compare_digest(self._seal(text), seal):
             return NonceState.FORGED
-        age_s = now_s - int.from_bytes(raw[:8], "big") / 1000
+        age_s = now_s - int(text[:_STAMP_CHARS], 16) / 1000
         if age_s < -1:
             return NonceState.FORGED
         return NonceState.VALID if age_s <= self._life_s else NonceState.STALE
 
-    def _seal(self, text: bytes) -> bytes:
+    def _seal(self, text: str) -> str:
         # BLAKE2's own keyed mode (RFC 7693 2.9): a tenth of what HMAC-SHA-256 costs here.
-        return hashlib.blake2b(text, digest_size=16, key=self._key).digest()
-
-
-def _decoded(nonce: str) -> bytes:
-    """The bytes of a nonce; nothing when it cannot be one of ours."""
-    if len(nonce) > 96 or not nonce.isascii():
-        return b""
-    try:
-        return base64.b64decode(nonce, b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
+        return hashlib.blake2b(
+            text.encode(), digest_size=_SEAL_CHARS // 2, key=self._key
+        ).hexdigest()
 
 
 class NonceCounts:
@@ -142,12 +155,17 @@ def _slide(highest: int, bits: int, count: int) -> tuple[bool, int, int]:
 
 def challenge(realm: str, nonce: str, algorithm: str, stale: bool = False) -> str:
     """A WWW-Authenticate or Proxy-Authenticate value. One per algorithm, the preferred first."""
-    text = f"Digest realm={quote(realm)}, nonce={quote(nonce)}, algorithm={algorithm}, "
-    return text + ('qop="auth", stale=true' if stale else 'qop="auth"')
+    before, after = _around_nonce(realm, algorithm, stale)
+    return before + quote(nonce) + after
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+@lru_cache(maxsize=16)  # one realm, two algorithms
+def _around_nonce(realm: str, algorithm: str, stale: bool) -> tuple[str, str]:
+    ending = ", stale=true" if stale else ""
+    return f"Digest realm={quote(realm)}, nonce=", f', algorithm={algorithm}, qop="auth"{ending}'
+
+
+class Credentials(NamedTuple):
     """The answer to a challenge as a phone sends it. ``qop`` and ``cnonce`` empty in RFC 2069.
 
     ``nc`` is the nonce count, 1 without qop, ``nc_text`` as written (it is hashed so).
@@ -165,6 +183,11 @@ class Credentials:
     nc_text: str = ""
 
 
+_CREDENTIALS = ("username", "realm", "nonce", "uri", "response", "cnonce", "nc", "qop", "algorithm")
+_proof = itemgetter(*_CREDENTIALS[:5])
+_count = itemgetter(*_CREDENTIALS[5:7])
+
+
 def parse_authorization(text: str) -> Credentials:
     """Read an Authorization or Proxy-Authorization value.
 
@@ -174,28 +197,27 @@ def parse_authorization(text: str) -> Credentials:
     value = parse_auth(text, "Authorization")
     if value.scheme.lower() != "digest":
         raise RemoteError(f"Authorization: scheme {value.scheme[:20]!r} is not supported", 401)
-    qop = _param(value, "qop", "").lower()
+    params = value.params
+    if len(text) > AUTH_PARAM_CHARS_MAX:  # else no part of it can be
+        for name in _CREDENTIALS:
+            _param(params, name, "")
+    qop = params.get("qop", "").lower()
     if qop not in ("", "auth"):
         raise RemoteError(f"Authorization: qop {qop[:20]!r} is not supported", 401)
-    nc_text = _param(value, "nc") if qop else ""
+    try:
+        username, realm, nonce, uri, response = _proof(params)
+        cnonce, nc_text = _count(params) if qop else ("", "")
+    except KeyError as error:
+        raise RemoteError(f"Authorization: {error.args[0]} is missing") from None
+    nc = _parse_nc(nc_text) if qop else 1
+    algorithm = _algorithm(params)
     return Credentials(
-        _param(value, "username"),
-        _param(value, "realm"),
-        _param(value, "nonce"),
-        _param(value, "uri"),
-        _param(value, "response").lower(),
-        _algorithm(value),
-        qop,
-        _param(value, "cnonce") if qop else "",
-        _parse_nc(nc_text) if qop else 1,
-        nc_text,
+        username, realm, nonce, uri, response.lower(), algorithm, qop, cnonce, nc, nc_text
     )
 
 
-def _param(value: AuthValue, name: str, default: str | None = None) -> str:
-    text = value.params.text(name)
-    if text is None:
-        text = default
+def _param(params: Mapping[str, str], name: str, default: str | None = None) -> str:
+    text = params.get(name, default)
     if text is None:
         raise RemoteError(f"Authorization: {name} is missing")
     if len(text) > AUTH_PARAM_CHARS_MAX:
@@ -203,8 +225,8 @@ def _param(value: AuthValue, name: str, default: str | None = None) -> str:
     return text
 
 
-def _algorithm(value: AuthValue) -> str:
-    name = _param(value, "algorithm", "MD5").upper()
+def _algorithm(params: Mapping[str, str]) -> str:
+    name = _param(params, "algorithm", "MD5").upper()
     if name not in _HASHES:
         raise RemoteError(f"algorithm {name[:20]!r} is not supported", 401)
     return name
@@ -212,7 +234,7 @@ def _algorithm(value: AuthValue) -> str:
 
 def _parse_nc(text: str) -> int:
     """Eight hex digits (RFC 7616 3.4); fewer are taken, as some phones do not pad."""
-    if not 1 <= len(text) <= 8 or not all(c in "0123456789abcdefABCDEF" for c in text):
+    if _NC.fullmatch(text) is None:
         raise RemoteError(f"Authorization: nc {text[:20]!r} is not a count")
     return int(text, 16)
 
@@ -223,15 +245,14 @@ def verify(credentials: Credentials, method: str, ha1_hex: str) -> bool:
     The caller has checked nonce, count and realm. For an unknown user pass any HA1, so that the
     time does not tell.
     """
-    expected = _response(credentials, method, ha1_hex)
-    given = credentials.response.encode("utf-8", "replace")
-    return hmac.compare_digest(expected.encode(), given)
+    expected, given = _response(credentials, method, ha1_hex), credentials.response
+    return given.isascii() and hmac.compare_digest(expected, given)
 
 
 def _response(credentials: Credentials, method: str, ha1_hex: str) -> str:
     """RFC 7616 3.4.1; without qop RFC 2069 2.1.2."""
     c = credentials
-    ha2 = _hex(c.algorithm, f"{method}:{c.uri}")
+    ha2 = _ha2(c.algorithm, method, c.uri)
     middle = f"{c.nonce}:{c.nc_text}:{c.cnonce}:{c.qop}" if c.qop else c.nonce
     return _hex(c.algorithm, f"{ha1_hex}:{middle}:{ha2}")
 
@@ -267,16 +288,16 @@ def parse_challenge(text: str) -> Challenge:
     value = parse_auth(text, "Authenticate")
     if value.scheme.lower() != "digest":
         raise RemoteError(f"Authenticate: scheme {value.scheme[:20]!r} is not supported")
-    offered = [token.strip().lower() for token in _param(value, "qop", "").split(",")]
+    offered = [token.strip().lower() for token in _param(value.params, "qop", "").split(",")]
     if offered != [""] and "auth" not in offered:
         raise RemoteError("Authenticate: no supported qop")
     return Challenge(
-        _param(value, "realm"),
-        _param(value, "nonce"),
-        _algorithm(value),
+        _param(value.params, "realm"),
+        _param(value.params, "nonce"),
+        _algorithm(value.params),
         "auth" if "auth" in offered else "",
-        value.params.text("opaque"),
-        _param(value, "stale", "").lower() == "true",
+        value.params.get("opaque"),
+        _param(value.params, "stale", "").lower() == "true",
     )
 
 

@@ -8,8 +8,8 @@ unescaped, while the percent sign itself, control characters and bytes that are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from sip.abnf import HOST, PORT_MAX, parse_number
 from sip.errors import RemoteError
@@ -46,8 +46,7 @@ _TEL_SEPARATORS = str.maketrans("", "", "-.()")
 _COMPARED_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 
 
-@dataclass(frozen=True, slots=True)
-class SipUri:
+class SipUri(NamedTuple):
     """One address. A ``tel`` URI has its number as ``user``, without separators, and no host.
 
     ``host`` is in lower case, IPv6 without brackets. ``params`` names are in lower case.
@@ -216,6 +215,15 @@ def _escape(text: str, part: str) -> str:
 
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogateescape"))
+
+
+def request_uri(contact: str) -> str:
+    """A Contact's URI as a Request-URI, which may have neither headers nor a method parameter
+    (RFC 3261 19.1.1, 19.1.5)."""
+    if "?" not in contact and ";method" not in contact.lower():
+        return contact
+    uri = parse_uri(contact)
+    return str(uri._replace(params=uri.params.without("method"), headers=()))
 
 
 def same_uri(one: SipUri, other: SipUri) -> bool:

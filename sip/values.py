@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from sip.abnf import (
     HOST,
@@ -40,10 +40,14 @@ _PLAIN_NAME = re.compile(r'([^"<>,;\x00-\x08\x7f]*)<([^<>\x00-\x20]*)>[ \t]*(;.*
 _ADDR_SPEC = re.compile(r"([^<>\";?,\x00-\x20]+)[ \t]*(;.*)?", re.DOTALL)
 _CSEQ = re.compile(rf"([0-9]+)[ \t]+({TOKEN})")
 _AUTH_PARAM = re.compile(rf'{WS}({TOKEN}){WS}={WS}({QUOTED}|[^\s",]+){WS}(?:,|$)')
+# As nearly every phone writes it: small letters, no escapes. The second finds the parameters of
+# what the first has matched as a whole.
+_USUAL_PARAM = r'([a-z]+)=("[^"\\\r\n]*"|[^\s",]+)'
+_USUAL_AUTH = re.compile(rf"[Dd]igest (?: ?{_USUAL_PARAM}(?:,|$))+")
+_USUAL_AUTH_PARAM = re.compile(_USUAL_PARAM)
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One hop (RFC 3261 20.42). ``transport`` in upper case; ``host`` IPv6 without brackets."""
 
     transport: str
@@ -81,8 +85,7 @@ def parse_via(text: str) -> Via:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(NamedTuple):
     """A From, To, Contact, Route... value. ``uri_text`` is as read; ``display`` has no quotes.
 
     The parameters are the header's, not the URI's.
@@ -135,8 +138,7 @@ def parse_name_addr(text: str, what: str = "address") -> NameAddr:
     return NameAddr(without_controls(name), uri_text, parse_params(params or "", what))
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """The number of a request in its dialog, below 2**31, and its method (RFC 3261 20.16)."""
 
     number: int
@@ -157,41 +159,41 @@ def parse_cseq(text: str) -> CSeq:
     return CSeq(parse_number(match[1], "CSeq", CSEQ_MAX), match[2])
 
 
-@dataclass(frozen=True, slots=True)
-class AuthValue:
-    """A challenge or credentials: a scheme and its parameters (RFC 3261 25.1, RFC 7616).
-
-    ``params`` keeps the quotes of the wire; ``params.text(name)`` takes them off.
-    """
+class AuthValue(NamedTuple):
+    """A challenge or credentials (RFC 3261 25.1, RFC 7616): a scheme and its parameters, names in
+    lower case, values without the quotes and escapes of a quoted-string."""
 
     scheme: str
-    params: Params
-
-    def __str__(self) -> str:
-        """The value as it goes on the wire."""
-        inner = ", ".join(
-            name if value is None else f"{name}={value}" for name, value in self.params.items()
-        )
-        return f"{self.scheme} {inner}"
+    params: dict[str, str]
 
 
 def parse_auth(text: str, what: str = "Authorization") -> AuthValue:
     """Read one challenge or one set of credentials. Raises RemoteError."""
+    if _USUAL_AUTH.fullmatch(text) is not None:
+        scheme, _, rest = text.partition(" ")
+        pairs = _USUAL_AUTH_PARAM.findall(rest)
+        params = {name: value.strip('"') for name, value in pairs}
+        if len(params) == len(pairs) <= PARAMS_MAX:
+            return AuthValue(scheme, params)
+    return _parse_any_auth(text, what)
+
+
+def _parse_any_auth(text: str, what: str) -> AuthValue:
     scheme, _, rest = text.strip(" \t").partition(" ")
     if not is_token(scheme):
         raise RemoteError(f"{what}: malformed {text[:20]!r}")
-    items: dict[str, str | None] = {}
+    params: dict[str, str] = {}
     at = 0
     while at < len(rest):
         match = _AUTH_PARAM.match(rest, at)
         if match is None:
-            raise RemoteError(f"{what}: malformed parameter after {scheme} {', '.join(items)}")
+            raise RemoteError(f"{what}: malformed parameter after {scheme} {', '.join(params)}")
         name = match[1].lower()
-        if name in items or len(items) == PARAMS_MAX:
+        if name in params or len(params) == PARAMS_MAX:
             raise RemoteError(f"{what}: parameter {name[:20]!r} stands twice, or is one too many")
-        items[name] = match[2]
+        params[name] = unquote(match[2])
         at = match.end()
-    return AuthValue(scheme, Params(items))
+    return AuthValue(scheme, params)
 
 
 def split_commas(text: str, what: str = "header") -> list[str]:

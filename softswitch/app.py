@@ -36,6 +36,7 @@ from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.listening import Listening
 from softswitch.call.live_view import LiveView
+from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
@@ -242,6 +243,7 @@ class Switch(Service):
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
+            supported=EXTENSIONS,
             limits=self._limits(snapshots),
         )
         registrar = Registrar()
@@ -259,7 +261,6 @@ class Switch(Service):
             live,
             database,
             now_us=utc_us,
-            salt=tokens,
         )
         admission = Admission(
             authenticator,
@@ -267,7 +268,6 @@ class Switch(Service):
             registrar,
             live,
             CallRate(self._config.limits.calls_per_second),
-            salt=tokens,
         )
         listeners = _listeners(self._config)
         sip = SipService(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from sip.errors import RemoteError
@@ -120,15 +119,12 @@ class Admission:
         registrar: Registrar,
         live: LiveCalls,
         rate: CallRate,
-        *,
-        salt: Callable[[], str],
     ) -> None:
         self._authenticator = authenticator
         self._domains = domains
         self._registrar = registrar
         self._live = live
         self._rate = rate
-        self._salt = salt
 
     def decide(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, *, now_s: float, now_us: int
@@ -167,9 +163,7 @@ class Admission:
         known = identify(request, flow, self._domains, snapshot)
         if known is not None:
             return known
-        outcome = self._authenticator.check(
-            request, flow, snapshot.logins, now_s=now_s, salt=self._salt()
-        )
+        outcome = self._authenticator.check(request, flow, snapshot.logins, now_s)
         if isinstance(outcome, Authenticated):
             return PhoneCaller(outcome.login.account, outcome.login.extension)
         if isinstance(outcome, Challenged):

@@ -7,7 +7,7 @@ the caller is; From is only what the phone says.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sip.digest import (
     Credentials,
@@ -33,15 +33,13 @@ MD5_ONLY_AGENTS = ("baresip v0.", "baresip v1.")
 CREDENTIALS_MAX = 8  # header values looked at; a phone sends one, or one per algorithm
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticated:
+class Authenticated(NamedTuple):
     """The credentials are good: the request is this login's."""
 
     login: Login
 
 
-@dataclass(frozen=True, slots=True)
-class Challenged:
+class Challenged(NamedTuple):
     """Answer with this status (401 to REGISTER, 407 to others) and these headers.
 
     ``failures``: recent wrong answers of this source and login, 0 when none was counted for this
@@ -53,8 +51,7 @@ class Challenged:
     failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(NamedTuple):
     """Answer with this status and no challenge: malformed, or not for this login to ask."""
 
     status: int
@@ -77,22 +74,15 @@ class Authenticator:
         self._nobody = {name: ha1(name, "", realm, "") for name in self._algorithms}
 
     def check(
-        self,
-        request: Request,
-        flow: Flow,
-        logins: Mapping[str, Login],
-        *,
-        now_s: float,
-        salt: str,
+        self, request: Request, flow: Flow, logins: Mapping[str, Login], now_s: float
     ) -> Outcome:
-        """Decide about one request. ``logins`` is the snapshot's; ``salt`` fresh random text of 4
-        to 32 ASCII characters for the nonce of a challenge. Not for ACK and CANCEL, which cannot be
-        challenged (RFC 3261 22.1)."""
+        """Decide about one request. ``logins`` is the snapshot's. Not for ACK and CANCEL, which
+        cannot be challenged (RFC 3261 22.1)."""
         try:
             credentials = self._credentials(request)
             if credentials is None:
-                return self._challenge(request, now_s, salt)
-            return self._judge(request, credentials, flow, logins, now_s, salt)
+                return self._challenge(request, now_s)
+            return self._judge(request, credentials, flow, logins, now_s)
         except RemoteError as error:
             return Denied(error.status_hint, str(error))
 
@@ -103,16 +93,15 @@ class Authenticator:
         flow: Flow,
         logins: Mapping[str, Login],
         now_s: float,
-        salt: str,
     ) -> Outcome:
         login = logins.get(credentials.username)
         host = flow.remote.host
         if not self._proves(credentials, request.method, login) or login is None:
             failures = self.failures.add(host, credentials.username, now_s)
-            return self._challenge(request, now_s, salt, failures=failures)
+            return self._challenge(request, now_s, failures=failures)
         if not self._is_fresh(credentials, request.method, now_s):
             # The password is right: a new nonce is all that is missing (RFC 7616 3.3).
-            return self._challenge(request, now_s, salt, stale=True)
+            return self._challenge(request, now_s, stale=True)
         self.failures.forgive(host, login.login)
         if request.method == "REGISTER" and not _registers_itself(request, login.login):
             return Denied(403, f"{login.login} May Register Only Itself")
@@ -121,19 +110,26 @@ class Authenticator:
     def _credentials(self, request: Request) -> Credentials | None:
         """The answer to a challenge of ours, among answers to others' (RFC 3261 22.3). What names
         another realm, or a scheme or algorithm that we did not offer, is as good as none."""
-        lines = [line for name in CREDENTIAL_HEADERS for line in request.all(name)]
-        for line in lines[:CREDENTIALS_MAX]:
-            if line[:7].lower() != "digest ":
-                continue
-            try:
-                credentials = parse_authorization(line)
-            except RemoteError as error:
-                if error.status_hint == 401:
-                    continue
-                raise
-            if credentials.realm == self.realm and credentials.algorithm in self._nobody:
-                return credentials
+        looked_at = 0
+        for name in CREDENTIAL_HEADERS:
+            for line in request.headers.get(name, ()):
+                credentials = self._ours(line)
+                looked_at += 1
+                if credentials is not None or looked_at == CREDENTIALS_MAX:
+                    return credentials
         return None
+
+    def _ours(self, line: str) -> Credentials | None:
+        if line[:7].lower() != "digest ":
+            return None
+        try:
+            credentials = parse_authorization(line)
+        except RemoteError as error:
+            if error.status_hint == 401:
+                return None
+            raise
+        is_ours = credentials.realm == self.realm and credentials.algorithm in self._nobody
+        return credentials if is_ours else None
 
     def _proves(self, credentials: Credentials, method: str, login: Login | None) -> bool:
         """Whether the response is right, after the same work for everybody."""
@@ -150,14 +146,16 @@ class Authenticator:
         return self._counts.accept(f"{credentials.nonce} {method} {credentials.response}", 1)
 
     def _challenge(
-        self, request: Request, now_s: float, salt: str, *, stale: bool = False, failures: int = 0
+        self, request: Request, now_s: float, *, stale: bool = False, failures: int = 0
     ) -> Challenged:
         """One header per algorithm, the preferred first (RFC 8760 2.3), with one nonce."""
-        nonce = self._nonces.issue(now_s, salt.encode("ascii"))
+        nonce = self._nonces.issue(now_s)
         status, name = _CHALLENGES.get(request.method, _PROXY_CHALLENGE)
         headers = tuple(
-            (name, challenge(self.realm, nonce, algorithm, stale))
-            for algorithm in self._algorithms_for(request)
+            [
+                (name, challenge(self.realm, nonce, algorithm, stale))
+                for algorithm in self._algorithms_for(request)
+            ]
         )
         return Challenged(status, headers, failures)
 
@@ -177,11 +175,9 @@ _CHALLENGES = {"REGISTER": (401, "WWW-Authenticate")}
 
 def _registers_itself(request: Request, login: str) -> bool:
     """Whether To, the address that is registered, and From, who registers it, are the login."""
-    return all(_is_user(request, name, login) for name in ("to", "from"))
-
-
-def _is_user(request: Request, name: str, login: str) -> bool:
     # The bindings go to the login whatever To says, so reading it cheaply risks nothing.
-    if f"<sip:{login}@" in request.required(name):
-        return True
-    return (request.to if name == "to" else request.from_).uri.user == login
+    usual = f"<sip:{login}@"
+    headers = request.headers
+    return (usual in headers["to"][0] or request.to.uri.user == login) and (
+        usual in headers["from"][0] or request.from_.uri.user == login
+    )

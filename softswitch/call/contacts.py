@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sip.abnf import parse_number
 from sip.errors import RemoteError
@@ -17,10 +16,10 @@ HEADER_CHARS_MAX = 512  # remembered to spare a refresh the parsing
 Q_DEFAULT = 1000  # RFC 3261 leaves it open: a contact without q is as good as any
 
 _Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")  # RFC 3261 25.1 "qvalue"
+_REG_ID = re.compile(r"[1-9][0-9]{0,9}")  # RFC 5626 10: 1 to 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class AskedContact:
+class AskedContact(NamedTuple):
     """One Contact as a phone asked for it.
 
     ``expires_s`` is ``None`` when the value has none of its own. ``instance`` and ``reg_id`` name
@@ -49,19 +48,22 @@ class AskedContact:
             self.user == other.user and same_uri(parse_uri(self.uri), parse_uri(other.uri))
         )
 
+    def same_place(self, other: AskedContact) -> bool:
+        """Whether both lead to one user at one host and port over one transport."""
+        return self.user == other.user and _place(self.uri) == _place(other.uri)
 
-def read_contacts(
-    lines: list[str], expires_default_s: int, known: Iterable[AskedContact]
-) -> list[AskedContact] | None:
+
+def _place(text: str) -> tuple[str, str, int | None, str | None]:
+    uri = parse_uri(text)
+    return uri.scheme, uri.host, uri.port, uri.transport
+
+
+def read_contacts(lines: list[str], expires_default_s: int) -> list[AskedContact] | None:
     """The values of the Contact lines; ``None`` for the wildcard, which must stand alone.
 
-    A malformed expires counts as ``expires_default_s`` (RFC 3261 10.3 step 7). ``known`` are
-    contacts of the same login. Raises RemoteError for anything else that is wrong.
+    A malformed expires counts as ``expires_default_s`` (RFC 3261 10.3 step 7). Raises RemoteError
+    for anything else that is wrong.
     """
-    by_header = {contact.header: contact for contact in known}
-    found = by_header.get(lines[0]) if len(lines) == 1 else None
-    if found is not None:
-        return [found]
     values = [value for line in lines for value in split_commas(line, "Contact")]
     if "*" not in values:
         return [read_contact(value, expires_default_s) for value in values]
@@ -81,13 +83,14 @@ def read_contact(text: str, expires_default_s: int) -> AskedContact:
     instance = value.params.text("+sip.instance") or ""
     if len(instance) > INSTANCE_CHARS_MAX:
         raise RemoteError(f"Contact: +sip.instance of {len(instance)} characters")
+    reg_id = value.params.get("reg-id") or ""
     return AskedContact(
         value.uri_text,
         uri.user or "",
         _expires_s(value, expires_default_s),
         _q_thousandths(value),
         instance,
-        value.params.get("reg-id") or "",
+        reg_id if _REG_ID.fullmatch(reg_id) else "",
         text if len(text) <= HEADER_CHARS_MAX else "",
     )
 
@@ -111,7 +114,8 @@ def _q_thousandths(value: NameAddr) -> int:
     return int(whole) * 1000 + int(decimals.ljust(3, "0"))
 
 
-def write_contact(uri: str, q_thousandths: int, expires_s: int) -> str:
+def write_contact(contact: AskedContact, expires_s: int) -> str:
     """A Contact value of the answer to a REGISTER."""
-    q = "" if q_thousandths == Q_DEFAULT else f";q={q_thousandths / 1000:g}"
-    return f"<{uri}>{q};expires={expires_s}"
+    if contact.q_thousandths == Q_DEFAULT:
+        return f"<{contact.uri}>;expires={expires_s}"
+    return f"<{contact.uri}>;q={contact.q_thousandths / 1000:g};expires={expires_s}"

@@ -25,12 +25,15 @@ class Domains:
     def __init__(self, domain: str, static_domain: str, addresses: Iterable[str]) -> None:
         self._domain = _normal(domain)
         self._others = frozenset(map(_normal, (static_domain, *addresses)))
+        self._all = self._others | {self._domain}
 
     def accepts(self, host: str, flow: Flow) -> bool:
         """Whether a request to this host is for us. On a wildcard listener the address that it was
         sent to is a local one."""
+        if host in self._all:
+            return True
         host = _normal(host)
-        return host == self._domain or host in self._others or host == _normal(flow.local.host)
+        return host in self._all or host == _normal(flow.local.host)
 
     def is_for_phones_only(self, host: str, flow: Flow) -> bool:
         """Whether the host is the domain of phones that register and nothing else (S69)."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
 from twisted.logger import Logger
 
 from sip.errors import RemoteError
@@ -15,9 +16,10 @@ from sip.stack import Stack
 from sip.transaction import ServerTransaction
 from sip.uri import parse_uri
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.bindings import BindingRow, Bound, to_row
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
-from softswitch.call.registrar import BindingRow, Bound, Registrar
+from softswitch.call.registrar import Key, Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import Login
@@ -57,7 +59,6 @@ class Registrations:
         database: RunsCallWork,
         *,
         now_us: Callable[[], int],
-        salt: Callable[[], str],
     ) -> None:
         self._stack = stack
         self._registrar = registrar
@@ -67,7 +68,6 @@ class Registrations:
         self._live = live
         self._database = database
         self._now_us = now_us
-        self._salt = salt
 
     async def load(self) -> int:
         """Read the bindings that were kept; their number."""
@@ -77,10 +77,10 @@ class Registrations:
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """Answer a REGISTER."""
         if not self._is_ours(request, flow):
-            self._stack.respond(tx, 404, now_s=now_s)  # RFC 3261 10.3 step 1
+            self._stack.respond(tx, 404, now_s=now_s)
             return
         logins = self._snapshots.current.logins
-        outcome = self._authenticator.check(request, flow, logins, now_s=now_s, salt=self._salt())
+        outcome = self._authenticator.check(request, flow, logins, now_s)
         if isinstance(outcome, Authenticated):
             login = outcome.login
             answer = self._registrar.register(login.login, request, flow, self._now_us())
@@ -94,8 +94,14 @@ class Registrations:
             self._stack.respond(tx, outcome.status, outcome.reason, now_s=now_s)
 
     def _is_ours(self, request: Request, flow: Flow) -> bool:
+        """Whether it is for a domain of ours (RFC 3261 10.3 step 1), and about an address in one
+        (step 5). In nearly every To the host of the Request-URI is read again."""
         try:
-            return self._domains.accepts(parse_uri(request.uri).host, flow)
+            host = parse_uri(request.uri).host
+            return self._domains.accepts(host, flow) and (
+                request.headers["to"][0].endswith(f"@{host}>")
+                or self._domains.accepts(request.to.uri.host, flow)
+            )
         except RemoteError:
             return False
 
@@ -115,9 +121,7 @@ class Registrations:
         self._tell_gone(self._registrar.expire(self._now_us()))
         changes = self._registrar.take_changes()
         if changes.upserts or changes.deletes:
-            deferred = self._database.run_call(
-                write_bindings, [row._asdict() for row in changes.upserts], list(changes.deletes)
-            )
+            deferred = self._database.run_call(_write, changes.upserts, changes.deletes)
             deferred.addErrback(
                 lambda failure: log.warn("bindings not written: {error}", error=failure.value)
             )
@@ -136,6 +140,11 @@ class Registrations:
             if (login := logins.get(bound.login)) is not None
             and (account is None or login.account == account)
         ]
+
+
+def _write(connection: Connection, upserts: Sequence[Bound], deletes: Sequence[Key]) -> None:
+    """In the database's thread, rows included: a thousand of them take some milliseconds."""
+    write_bindings(connection, [to_row(bound)._asdict() for bound in upserts], list(deletes))
 
 
 def _view(bound: Bound, login: Login) -> RegistrationView:

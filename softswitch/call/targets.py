@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from sip.abnf import quote
 from sip.errors import RemoteError
 from sip.flow import Address, Flow
-from sip.uri import parse_uri
+from sip.transaction import Headers
+from sip.uri import parse_uri, request_uri
+from softswitch.call.bindings import Bound
 from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
@@ -96,19 +98,25 @@ class TargetFinder:
                 name=f"user {step.extension}",
                 account=step.account,
                 extension=step.extension,
+                headers=headers,
             )
-            for uri, flow in self._contacts(user)
+            for uri, flow, headers in self._contacts(user)
         ]
 
-    def _contacts(self, user: User) -> list[tuple[str, Flow]]:
+    def _contacts(self, user: User) -> list[tuple[str, Flow, Headers]]:
+        """Request-URI, flow and Route of each (RFC 3327 5.4: the stored Path)."""
         if user.static is None:
             bound = self._registrar.bindings(user.login or "", self._now_us())
-            return [(binding.contact, binding.flow) for binding in bound]
+            return [
+                (request_uri(b.contact), b.flow, (("Route", b.path),) if b.path else ())
+                for b in _one_flow_each(bound)
+            ]
         address = Address(user.static.host, user.static.port)
         flow = self._flow_to(address, user.static.transport)
         if flow is None:
             return []
-        return [(f"sip:{user.extension}@{address};transport={user.static.transport}", flow)]
+        uri = f"sip:{user.extension}@{address};transport={user.static.transport}"
+        return [(uri, flow, ())]
 
     def _carriers(self, step: DialTrunks) -> list[Target]:
         targets = []
@@ -144,6 +152,18 @@ class TargetFinder:
             f"trunk {trunk.name}",
             trunk=trunk.name,
         )
+
+
+def _one_flow_each(bindings: Iterable[Bound]) -> Iterator[Bound]:
+    """The first binding of each device that has several flows: over all of them it would ring as
+    often (RFC 5626 7)."""
+    seen: set[str] = set()
+    for bound in bindings:
+        if bound.asked.reg_id and bound.asked.instance:
+            if bound.asked.instance in seen:
+                continue
+            seen.add(bound.asked.instance)
+        yield bound
 
 
 def _name_addr(display: str, user: str, host: str) -> str:

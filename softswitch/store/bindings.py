@@ -9,12 +9,15 @@ from softswitch.store.models import Binding
 
 _UPSERT = Prepared(
     "INSERT INTO binding (login, contact, call_id, cseq, expires_us, q_thousandths, transport,"
-    " local, source, user_agent) VALUES (:login, :contact, :call_id, :cseq, :expires_us,"
-    " :q_thousandths, :transport, :local, :source, :user_agent)"
+    " local, source, user_agent, instance, reg_id, path, outbound) VALUES (:login, :contact,"
+    " :call_id, :cseq, :expires_us, :q_thousandths, :transport, :local, :source, :user_agent,"
+    " :instance, :reg_id, :path, :outbound)"
     " ON CONFLICT (login, contact) DO UPDATE SET call_id = excluded.call_id,"
     " cseq = excluded.cseq, expires_us = excluded.expires_us,"
     " q_thousandths = excluded.q_thousandths, transport = excluded.transport,"
-    " local = excluded.local, source = excluded.source, user_agent = excluded.user_agent"
+    " local = excluded.local, source = excluded.source, user_agent = excluded.user_agent,"
+    " instance = excluded.instance, reg_id = excluded.reg_id, path = excluded.path,"
+    " outbound = excluded.outbound"
 )
 _DELETE = Prepared("DELETE FROM binding WHERE login = :login AND contact = :contact")
 

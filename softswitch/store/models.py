@@ -197,6 +197,10 @@ class Binding(Base):
     local: Mapped[str] = mapped_column(String(64))  # host:port that the phone registered at
     source: Mapped[str] = mapped_column(String(64))  # host:port that it registered from
     user_agent: Mapped[str] = mapped_column(String(128))
+    instance: Mapped[str] = mapped_column(String(128))  # +sip.instance
+    reg_id: Mapped[str] = mapped_column(String(10))
+    path: Mapped[str] = mapped_column(String(1024))  # the Route towards it
+    outbound: Mapped[bool] = mapped_column(Boolean)
 
 
 class Session(Base):

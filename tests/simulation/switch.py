@@ -22,6 +22,7 @@ from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
+from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
@@ -167,6 +168,7 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}t{next(tokens)}",
             server_name="switch",
             allow=ALLOW,
+            supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
         snapshots = SnapshotHolder(snapshot)
@@ -182,7 +184,6 @@ class SimulatedSwitch:
             self.live,
             self.store,
             now_us=self.now_us,
-            salt=lambda: "00",
         )
         calls = count(1)
         self.calls = CallService(
@@ -195,9 +196,7 @@ class SimulatedSwitch:
             snapshots=snapshots,
             registrar=registrar,
             registrations=registrations,
-            admission=Admission(
-                authenticator, domains, registrar, self.live, CallRate(0), salt=lambda: "00"
-            ),
+            admission=Admission(authenticator, domains, registrar, self.live, CallRate(0)),
             live=self.live,
             settings=CallSettings("switch", "", CALL_MAX_S, 0.0, {}),
             now_s=lambda: wire.now_s,

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sip.errors import RemoteError
-from sip.uri import URI_CHARS_MAX, URI_HEADERS_MAX, URI_PARAMS_MAX, SipUri, parse_uri, same_uri
+from sip.uri import (
+    URI_CHARS_MAX,
+    URI_HEADERS_MAX,
+    URI_PARAMS_MAX,
+    SipUri,
+    parse_uri,
+    request_uri,
+    same_uri,
+)
 from tests.sip.samples import sip_uris
 
 
@@ -159,3 +167,17 @@ def test_different_uris_of_the_rfc(one: str, other: str) -> None:
 def test_address_of_record_leaves_parameters_and_password_out() -> None:
     """The key of a registration (RFC 3261 10.3 step 5)."""
     assert parse_uri("sip:a%6Cice:x@H;transport=tcp?a=b").address_of_record == "sip:alice@h"
+
+
+@pytest.mark.parametrize(
+    ("contact", "expected"),
+    [
+        ("sip:anna@h:5062;transport=tcp;ob", "sip:anna@h:5062;transport=tcp;ob"),
+        ("sip:anna@h;method=INVITE;ob?Subject=x", "sip:anna@h;ob"),
+        ("sip:anna@h;Method=BYE", "sip:anna@h"),
+        ("sip:an?na@h", "sip:an?na@h"),
+    ],
+)
+def test_request_uri_has_neither_headers_nor_method(contact: str, expected: str) -> None:
+    """RFC 3261 19.1.5; all else of a Contact stays as it is."""
+    assert request_uri(contact) == expected

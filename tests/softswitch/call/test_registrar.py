@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sip.flow import Address, Flow
-from softswitch.call.registrar import Answer, Limits, Registrar
+from softswitch.call.bindings import to_row
+from softswitch.call.rebinding import Answer, Limits
+from softswitch.call.registrar import Registrar
 from tests.softswitch.call.phones import LOGIN, SWITCH, flow, register
 
 SECOND_US = 1_000_000
@@ -150,16 +152,77 @@ def test_rebooted_phone_with_another_call_id_may_count_anew() -> None:
     assert len(granted(answer)) == 1
 
 
-def test_more_contacts_than_allowed_are_refused() -> None:
-    """At once or one by one; a refresh of the last one is still taken."""
+THIRD = "<sip:anna@192.0.2.3>"
+
+
+def test_more_contacts_than_allowed_in_one_request_are_refused() -> None:
+    """Nothing is bound then."""
     registrar = Registrar(Limits(contacts_max=2))
-    third = "<sip:anna@192.0.2.3>"
-    assert registrar.register(LOGIN, register(DESK, CELL, third), flow(), 0).status == 403
-    assert contacts(registrar) == []
-    registrar.register(LOGIN, register(DESK, CELL, call_id="a"), flow(), 0)
-    answer = registrar.register(LOGIN, register(third, call_id="b"), flow(), 0)
+    answer = registrar.register(LOGIN, register(DESK, CELL, THIRD), flow(), 0)
     assert (answer.status, answer.reason) == (403, "More Than 2 Contacts")
-    assert registrar.register(LOGIN, register(CELL, cseq=2, call_id="a"), flow(), 0).status == 200
+    many = [f"<sip:anna@192.0.2.{host}>;expires=0" for host in range(5)]
+    assert registrar.register(LOGIN, register(*many), flow(), 0).status == 403
+    assert contacts(registrar) == []
+
+
+def test_contact_too_many_takes_the_place_of_the_one_refreshed_longest_ago() -> None:
+    """A phone that loses its address with every start is not locked out by its own past."""
+    registrar = Registrar(Limits(contacts_max=2))
+    registrar.register(LOGIN, register(DESK, call_id="a"), flow(), 0)
+    registrar.register(LOGIN, register(CELL, call_id="b"), flow(), 0)
+    registrar.register(LOGIN, register(DESK, call_id="a", cseq=2), flow(), 0)
+    answer = registrar.register(LOGIN, register(THIRD, call_id="c"), flow(), 0)
+    assert len(granted(answer)) == 2
+    assert contacts(registrar) == ["sip:anna@192.0.2.3", "sip:anna@192.168.1.20:5062"]
+    assert registrar.take_changes().deletes == ((LOGIN, "sip:anna@10.9.8.7:40000;transport=udp"),)
+
+
+def test_phone_that_registers_a_hundred_times_anew_stays_within_the_bound() -> None:
+    """New Call-ID and new port behind NAT each time, without an instance."""
+    registrar = Registrar()
+    for port in range(20_000, 20_100):
+        request = register(f"<sip:anna@203.0.113.7:{port}>", call_id=f"c{port}")
+        assert registrar.register(LOGIN, request, flow(port), 0).status == 200
+    assert len(registrar) == 10
+    assert sum(map(len, registrar._slots.values())) == 1, "what is gone is not waited for"
+    assert contacts(registrar)[0] == "sip:anna@203.0.113.7:20099"
+
+
+def test_phone_with_an_instance_stays_one_phone_whatever_else_is_new() -> None:
+    """Its instance names it (RFC 5626 6)."""
+    registrar = Registrar()
+    for port in range(20_000, 20_100):
+        contact = f"<sip:anna@203.0.113.7:{port}>{INSTANCE};reg-id=1"
+        registrar.register(LOGIN, register(contact, call_id=f"c{port}"), flow(port), 0)
+    assert contacts(registrar) == ["sip:anna@203.0.113.7:20099"]
+
+
+@pytest.mark.parametrize(("host", "left"), [("203.0.113.7", 1), ("203.0.113.8", 2)])
+def test_phone_that_invents_a_parameter_at_each_start_is_one_phone(host: str, left: int) -> None:
+    """Same user, host and port behind the same source address; at another site the same private
+    address is another phone."""
+    registrar = Registrar()
+    first = register("<sip:anna@192.168.1.20:5062;rinstance=aa>", call_id="a")
+    second = register("<sip:anna@192.168.1.20:5062;rinstance=bb>", call_id="b")
+    registrar.register(LOGIN, first, flow(40_000), 0)
+    registrar.register(LOGIN, second, flow(40_001, host), 0)
+    assert len(contacts(registrar)) == left
+
+
+def test_contacts_of_one_request_are_taken_in_turn() -> None:
+    """The last word on a contact holds (RFC 3261 10.3 step 7)."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, f"{DESK};expires=0"), flow(), 0)
+    assert contacts(registrar) == []
+    registrar.register(LOGIN, register(f"{DESK};expires=0", DESK, cseq=2), flow(), 0)
+    registrar.register(LOGIN, register("<sip:a@H>", "<sip:a@h>", cseq=3), flow(), 0)
+    assert contacts(registrar) == ["sip:a@h", "sip:anna@192.168.1.20:5062"]
+
+
+def test_answer_tells_the_date() -> None:
+    """RFC 3261 10.3 step 8; phones set their clocks by it."""
+    answer = Registrar().register(LOGIN, register(), flow(), 1_767_225_600_000_000)
+    assert answer.headers == (("Date", "Thu, 01 Jan 2026 00:00:00 GMT"),)
 
 
 def test_q_orders_the_contacts_and_the_latest_comes_first() -> None:
@@ -279,6 +342,21 @@ def test_expire_tells_what_ended_once() -> None:
     assert len(registrar) == 0
 
 
+def test_binding_whose_life_was_shortened_is_swept_in_time() -> None:
+    """The end that it had before does not matter."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK), flow(), 0)
+    registrar.register(LOGIN, register(DESK, expires="60", cseq=2), flow(), 0)
+    assert len(registrar.expire(70 * SECOND_US)) == 1
+
+
+def test_bindings_of_a_login_that_end_at_different_times_are_told_once() -> None:
+    """Also when nobody looked for long."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, f"{CELL};expires=90", expires="60"), flow(), 0)
+    assert len(registrar.expire(200 * SECOND_US)) == 2
+
+
 def test_forget_removes_a_login() -> None:
     """For users that are deleted."""
     registrar = Registrar()
@@ -298,7 +376,7 @@ def test_changes_are_the_last_state_of_each_binding() -> None:
     registrar.register(LOGIN, register(CELL, call_id="b"), flow(), 0)
     registrar.register(LOGIN, register(f"{CELL};expires=0", call_id="b", cseq=2), flow(), 0)
     changes = registrar.take_changes()
-    (row,) = changes.upserts
+    (row,) = map(to_row, changes.upserts)
     assert (row.login, row.contact, row.call_id, row.cseq) == (
         LOGIN,
         "sip:anna@192.168.1.20:5062",
@@ -313,7 +391,7 @@ def test_changes_are_the_last_state_of_each_binding() -> None:
     assert row.expires_us == 3600 * SECOND_US
     assert row.user_agent == ("phone " + "x" * 200)[:128]
     assert changes.deletes == ((LOGIN, "sip:anna@10.9.8.7:40000;transport=udp"),)
-    assert registrar.take_changes() == replace(changes, upserts=(), deletes=())
+    assert registrar.take_changes() == ((), ())
 
 
 def test_bindings_survive_a_restart() -> None:
@@ -322,7 +400,7 @@ def test_bindings_survive_a_restart() -> None:
     ipv6 = Flow("udp", Address("2001:db8::1", 5060), Address("2001:db8::7", 5062))
     old.register(LOGIN, register(f"{DESK};q=0.3", cseq=7), ipv6, 0)
     old.register(LOGIN, register(CELL, call_id="b", expires="60"), flow(), 0)
-    rows = old.take_changes().upserts
+    rows = list(map(to_row, old.take_changes().upserts))
     new = Registrar()
     assert new.load(rows, 100 * SECOND_US) == 1
     (bound,) = new.bindings(LOGIN, 100 * SECOND_US)
@@ -351,9 +429,124 @@ def test_stream_bindings_after_a_restart(contact: str, remote: Address | None) -
     old = Registrar()
     old.register(LOGIN, register(contact), flow(transport="tcp", number=9), 0)
     new = Registrar()
-    new.load(old.take_changes().upserts, 0)
+    new.load(map(to_row, old.take_changes().upserts), 0)
     flows = [bound.flow for bound in new.bindings(LOGIN, 0)]
     assert flows == ([] if remote is None else [Flow("tcp", SWITCH, remote, 0)])
+
+
+def test_empty_contact_after_a_restart_is_refused() -> None:
+    """A binding that was loaded has no header text yet, which no text equals."""
+    old, new = Registrar(), Registrar()
+    old.register(LOGIN, register(DESK), flow(), 0)
+    new.load(map(to_row, old.take_changes().upserts), 0)
+    assert new.register(LOGIN, register("", cseq=2), flow(), 0).status == 400
+
+
+# Proxies before the phone (RFC 3327), and flows that it keeps alive (RFC 5626)
+
+PROXY = "<sip:edge@203.0.113.7;lr>"
+EDGE = "<sip:token@203.0.113.7:5070;transport=tcp;lr;ob>"
+OUTBOUND = f"{DESK}{INSTANCE};reg-id=1"
+
+
+def extra(*names_and_values: str) -> tuple[tuple[str, str], ...]:
+    """Header fields from names and values in turn."""
+    return tuple(zip(names_and_values[::2], names_and_values[1::2], strict=True))
+
+
+def test_path_is_kept_and_told_to_a_phone_that_knows_it() -> None:
+    """It is the Route of calls to the phone (RFC 3327 5.3)."""
+    registrar = Registrar()
+    fields = extra("Path", PROXY, "Path", "<sip:b@p;lr>", "Supported", "path")
+    answer = registrar.register(LOGIN, register(DESK, extra=fields), flow(), 0)
+    assert ("Path", f"{PROXY}, <sip:b@p;lr>") in answer.headers
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.path == f"{PROXY}, <sip:b@p;lr>"
+    registrar.register(LOGIN, register(DESK, cseq=2), flow(), 0)
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert bound.path == ""
+
+
+def test_path_of_a_phone_that_does_not_know_it_is_refused() -> None:
+    """421 names what it must know (RFC 3261 21.4.16), and nothing is bound."""
+    registrar = Registrar()
+    answer = registrar.register(LOGIN, register(DESK, extra=extra("Path", PROXY)), flow(), 0)
+    assert answer == Answer(421, (("Require", "path"),))
+    assert contacts(registrar) == []
+
+
+@pytest.mark.parametrize("path", ["", "x", "<mailto:a@b>", f"<sip:{'a' * 1024}@h;lr>"])
+def test_bad_path_is_refused(path: str) -> None:
+    """Malformed, or longer than the store keeps."""
+    fields = extra("Path", path, "Supported", "path")
+    answer = Registrar().register(LOGIN, register(DESK, extra=fields), flow(), 0)
+    assert answer.status in (400, 416)
+
+
+@pytest.mark.parametrize(
+    ("contact", "transport", "fields", "agreed"),
+    [
+        (OUTBOUND, "tcp", ("Supported", "path, outbound"), True),
+        (f"{DESK}{INSTANCE};Reg-ID=1", "tcp", ("Supported", "outbound"), True),
+        (OUTBOUND, "tcp", ("Supported", "path"), False),
+        (OUTBOUND, "udp", ("Supported", "path, outbound"), False),
+        (f"{DESK}{INSTANCE}", "tcp", ("Supported", "outbound"), False),
+        (f"{DESK};reg-id=1", "tcp", ("Supported", "outbound"), False),
+        (f"{DESK}{INSTANCE};reg-id=x", "tcp", ("Supported", "outbound"), False),
+        (OUTBOUND, "udp", ("Supported", "path, outbound", "Path", EDGE), True),
+        (OUTBOUND, "udp", ("Supported", "path, outbound", "Path", PROXY), False),
+        (OUTBOUND, "tcp", ("Supported", "outbound", "Via", "SIP/2.0/TCP p;branch=z"), False),
+    ],
+)
+def test_outbound_is_agreed_when_phone_and_first_hop_know_it(
+    contact: str, transport: str, fields: tuple[str, ...], agreed: bool
+) -> None:
+    """``Require: outbound`` says that the flow is used (RFC 5626 6)."""
+    registrar = Registrar()
+    request = register(contact, extra=extra("Via", "SIP/2.0/TCP h;branch=z9hG4bKa", *fields))
+    answer = registrar.register(LOGIN, request, flow(transport=transport, number=5), 0)
+    assert answer.status == 200
+    assert (("Require", "outbound") in answer.headers) == agreed
+    assert [bound.outbound for bound in registrar.bindings(LOGIN, 0)] == [agreed]
+
+
+@pytest.mark.parametrize(("supported", "left"), [("outbound", 0), ("timer", 1)])
+def test_binding_of_an_outbound_flow_ends_with_its_connection(supported: str, left: int) -> None:
+    """Also without NAT: no other connection takes a flow's place (RFC 5626 5.3), live or after a
+    restart."""
+    registrar = Registrar()
+    tcp = flow(transport="tcp", number=5)
+    contact = f"<sip:anna@{tcp.remote.host}:5070;transport=tcp>{INSTANCE};reg-id=1"
+    fields = extra("Supported", supported, "Via", "SIP/2.0/TCP h;branch=z9hG4bKa")
+    registrar.register(LOGIN, register(contact, extra=fields), tcp, 0)
+    rows = list(map(to_row, registrar.take_changes().upserts))
+    assert len(registrar.flow_lost(tcp)) == 1 - left
+    assert Registrar().load(rows, 0) == left
+
+
+def test_stream_binding_through_a_proxy_is_reached_again_at_the_proxy() -> None:
+    """The phone is behind NAT, the proxy is not."""
+    registrar = Registrar()
+    tcp = flow(transport="tcp", number=5)
+    path = "<sip:edge@203.0.113.7:5070;transport=tcp;lr>"
+    fields = extra("Path", path, "Supported", "path")
+    registrar.register(LOGIN, register(DESK, extra=fields), tcp, 0)
+    assert registrar.flow_lost(tcp) == ()
+    (bound,) = registrar.bindings(LOGIN, 0)
+    assert (bound.path, bound.flow.remote) == (path, Address("203.0.113.7", 5070))
+
+
+def test_instance_path_and_flow_number_survive_a_restart() -> None:
+    """The device that returns with a new address still replaces its binding."""
+    old, new = Registrar(), Registrar()
+    fields = extra("Supported", "path, outbound", "Path", EDGE)
+    old.register(LOGIN, register(OUTBOUND, extra=fields), flow(), 0)
+    new.load(map(to_row, old.take_changes().upserts), 0)
+    (bound,) = new.bindings(LOGIN, 0)
+    assert (bound.path, bound.outbound) == (EDGE, True)
+    again = register(f"{CELL}{INSTANCE};reg-id=1", call_id="b")
+    new.register(LOGIN, again, flow(1), 0)
+    assert contacts(new) == ["sip:anna@10.9.8.7:40000;transport=udp"]
 
 
 # Against a naive registrar
@@ -409,8 +602,8 @@ class NaiveRegistrar:
             kept = [b for b in kept if b.uri != uri]
             if seconds:
                 kept.append(NaiveBinding(login, uri, call_id, cseq, port, now + min(seconds, 3600)))
-        if len(kept) > 2:
-            return 403
+        while len(kept) > 2:
+            kept.remove(next(b for b in kept if b.uri not in named))
         self.all = [b for b in self.all if b.login != login] + kept
         return 200
 
@@ -464,7 +657,7 @@ class RegistrarComparison(RuleBasedStateMachine):
         changes = self.registrar.take_changes()
         for key in changes.deletes:
             self.rows.pop(key, None)
-        for row in changes.upserts:
+        for row in map(to_row, changes.upserts):
             self.rows[row.login, row.contact] = row.expires_us
         live = {key: ends for key, ends in self.rows.items() if ends > self.now_s * SECOND_US}
         expected = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
 
 import softswitch.store.models  # noqa: F401 (fills the MetaData)
 from softswitch.store.base import Base
+from softswitch.store.bindings import read_bindings
 from softswitch.store.connect import StoreError, make_engine, parse_url
-from softswitch.store.migrate import migrate
+from softswitch.store.migrate import configuration, migrate
 
 
 def test_migrated_tables_do_not_differ_from_the_models(engine: Engine) -> None:
@@ -52,4 +54,22 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(empty_database_url
     with pytest.raises(StoreError, match="not of this version") as raised:
         migrate(engine)
     assert "\n" not in str(raised.value)
+    engine.dispose()
+
+
+def test_registered_phones_survive_the_upgrade(empty_database_url: str) -> None:
+    """Bindings of the first version have neither a Path nor an instance."""
+    engine = make_engine(parse_url(empty_database_url), connections_max=1)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(
+            text(
+                "INSERT INTO binding VALUES ('l', 'sip:l@h', 'c', 1, 2, 1000, 'udp',"
+                " '192.0.2.1:5060', '192.0.2.2:5060', 'phone')"
+            )
+        )
+    migrate(engine)
+    with engine.begin() as connection:
+        (row,) = read_bindings(connection)
+    assert (row["login"], row["path"], row["instance"], row["outbound"]) == ("l", "", "", False)
     engine.dispose()
