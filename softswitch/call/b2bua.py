@@ -13,7 +13,7 @@ BYE and timeouts may come in any state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
@@ -51,8 +51,8 @@ class State(Enum):
 class Directory(Protocol):
     """Where a step's branches go, as things stand now."""
 
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
-        """All contacts of a user, or a target per trunk that has room, in order."""
+    def targets(self, step: RingUser | DialTrunks) -> ev.Found:
+        """All contacts of a user, or the addresses of each trunk that has room, in order."""
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows for a local one (``sip.advertised_address``)."""
@@ -143,7 +143,9 @@ class Call:
             step = self.plan.steps[self._step]
             if isinstance(step, Refuse):  # routing has written its reason into the trace
                 return self._refuse(step.status, step.cause, step.reason, now_s, traced=True)
-            self._targets = list(self._directory.targets(step))
+            found = self._directory.targets(step)
+            self._targets = list(found.targets)
+            self.trace.extend(found.notes)
             if self._targets:
                 return self._prepare(step, now_s)
             status = 503 if isinstance(step, DialTrunks) else 480

@@ -46,6 +46,11 @@ class BranchLeg:
     dialog: Dialog | None = None
     on_trunk: bool = False
 
+    @property
+    def trunk(self) -> str | None:
+        """The carrier that it goes to, if it does."""
+        return self.target.trunk
+
 
 @dataclass(slots=True)
 class ReofferLegs:
@@ -77,6 +82,13 @@ class LiveCall:
             return self.caller.dialog
         answered = self.machine.answered
         return None if answered is None else self.branches[answered.number].dialog
+
+    def trunk(self, side: Side) -> str | None:
+        """The carrier at a side, ``None`` for a phone."""
+        if side == "a":
+            return self.caller.trunk
+        answered = self.machine.answered
+        return None if answered is None else answered.target.trunk
 
     def side_of(self, leg: CallerLeg | BranchLeg) -> Side | None:
         """Which party a leg is; ``None`` for a branch that answered too late to be one."""

@@ -74,6 +74,8 @@ class SipReoffers:
         dialog = live.dialog(action.side)
         assert dialog is not None, "the call is up"
         assert live.reoffer is not None, "it came from received"
+        if live.trunk(action.side) is not None:
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         request = dialog.request("INVITE", content(action.sdp), action.sdp)
         live.reoffer.client = self._stack.request(
             request,

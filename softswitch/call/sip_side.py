@@ -138,7 +138,7 @@ class SipSide:
         caller.acked = True
         if caller.bye is not None:
             bye, caller.bye = caller.bye, None
-            self._send_bye(live, caller.dialog, bye, now_s)
+            self._send_bye(live, caller, bye, now_s)
 
     def cancelled(self, event: CancelReceived, now_s: float) -> None:
         """The caller gave up."""
@@ -279,22 +279,25 @@ class SipSide:
 
     def bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
         """End a branch's dialog."""
-        dialog = live.branches[action.branch].dialog
-        assert dialog is not None, "it answered"
-        bye = dialog.request("BYE", reason_header(CLEARED, action.reason))
-        self._send_bye(live, dialog, bye, now_s)
+        branch = live.branches[action.branch]
+        assert branch.dialog is not None, "it answered"
+        bye = branch.dialog.request("BYE", reason_header(CLEARED, action.reason))
+        self._send_bye(live, branch, bye, now_s)
 
     def bye_caller(self, live: LiveCall, action: ev.ByeCaller, now_s: float) -> None:
         """End the caller's dialog, once its ACK is here."""
         caller = live.caller
         bye = caller.dialog.request("BYE", reason_header(CLEARED, action.reason))
         if caller.acked:
-            self._send_bye(live, caller.dialog, bye, now_s)
+            self._send_bye(live, caller, bye, now_s)
         else:
             caller.bye = bye
 
-    def _send_bye(self, live: LiveCall, dialog: Dialog, bye: Request, now_s: float) -> None:
-        if (dialog.call_id, dialog.local_tag) not in self._dialogs:
+    def _send_bye(self, live: LiveCall, leg: Leg, bye: Request, now_s: float) -> None:
+        dialog = leg.dialog
+        if dialog is None or (dialog.call_id, dialog.local_tag) not in self._dialogs:
             return  # that side hung up while we waited
+        if leg.trunk is not None:
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         flow = dialog.flow
         self._stack.request(bye, flow, now_s, Role(live, "bye"), self._addresses.sent_by(flow))

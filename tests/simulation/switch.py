@@ -15,11 +15,14 @@ from billing import repository, work
 from billing.cdr import Settlement
 from rtp import messages as rtp
 from sip.digest import Nonces
+from sip.dns_records import Question
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.stack import Limits, Stack
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.dns_client import Answered
+from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.registrar import Registrar
@@ -153,6 +156,10 @@ class SimulatedMedia:
         self._wire.call_later(0.002, lambda: self.on_notice(notice))
 
 
+def _no_dns(question: Question) -> Deferred[Answered]:
+    raise AssertionError(f"{question}: trunks of the simulation have numeric addresses")
+
+
 class SimulatedSwitch:
     """One switch at one address."""
 
@@ -184,11 +191,13 @@ class SimulatedSwitch:
             now_us=self.now_us,
             salt=lambda: "00",
         )
+        hosts = Hosts(_no_dns, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
         calls = count(1)
         self.calls = CallService(
             reactor=WireReactor(wire),
             stack=self.stack,
             sip=self,
+            where=hosts.where,
             media=self.media,
             database=self.store,
             settlements=self.store,
@@ -199,14 +208,18 @@ class SimulatedSwitch:
                 authenticator, domains, registrar, self.live, CallRate(0), salt=lambda: "00"
             ),
             live=self.live,
-            settings=CallSettings("switch", "", CALL_MAX_S, 0.0, {}),
-            now_s=lambda: wire.now_s,
+            settings=CallSettings("switch", "", CALL_MAX_S, 0.0),
+            now_s=self.now_s,
             now_us=self.now_us,
             new_id=lambda: CallId(f"{next(calls):024x}"),
             token=lambda: f"{address.host.replace('.', 'x')}d{next(tokens)}",
         )
         self.media.on_notice = self.calls.media_notice
         wire.attach(StackNode(self.stack, self._told), address)
+
+    def now_s(self) -> float:
+        """The wire's clock."""
+        return self.wire.now_s
 
     def now_us(self) -> int:
         """Wall time, in step with the wire's clock."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 from billing.tariff import Rate
@@ -81,12 +80,12 @@ class Places:
     def __init__(self, contacts: dict[str, int] | None = None) -> None:
         self.contacts = contacts if contacts is not None else {"102": 1}
 
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
+    def targets(self, step: RingUser | DialTrunks) -> ev.Found:
         """As many phones as the test said, a target for each trunk."""
         if isinstance(step, DialTrunks):
-            return [target(f"trunk {name}") for name in step.trunks]
+            return ev.Found([target(f"trunk {name}") for name in step.trunks])
         count = self.contacts.get(step.extension, 0)
-        return [target(f"user {step.extension}/{index}") for index in range(count)]
+        return ev.Found([target(f"user {step.extension}/{index}") for index in range(count)])
 
     def media_host(self, local_host: str) -> str:
         """No address translation."""
