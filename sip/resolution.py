@@ -16,6 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
+from sip.abnf import without_controls
 from sip.dns_records import RECORDS_MAX, Answer, Failed, Kind, Known, Naptr, Question, Srv, dns_name
 from sip.errors import RemoteError
 from sip.flow import Address
@@ -85,7 +86,10 @@ def by_weight(records: Iterable[Srv], draw: Draw) -> Iterator[Srv]:
 
 
 def _drawn(pool: list[Srv], draw: Draw) -> int:
-    wanted = draw(sum(record.weight for record in pool))
+    """The index of the first whose running sum reaches a number drawn from 0 to the sum. The 0 is
+    the chance of weight 0; where there is none it would favour the first, so it is left out."""
+    total = sum(record.weight for record in pool)
+    wanted = draw(total) if pool[0].weight == 0 else 1 + draw(total - 1)
     for index, record in enumerate(pool):
         wanted -= record.weight
         if wanted <= 0:
@@ -144,8 +148,10 @@ class _Search:
             and (name := dns_name(rule.replacement)) is not None
         ]
         if rules and not usable:
-            offered = ", ".join(sorted({rule.service[:20] for rule in rules}))
-            raise RemoteError(f"{target} offers {offered} and nothing that is spoken here")
+            offered = ", ".join(sorted({rule.service[:20] for rule in rules[:RECORDS_MAX]}))
+            raise RemoteError(
+                f"{target} offers {without_controls(offered)} and nothing that is spoken here"
+            )
         # RFC 3403 4.1: of rules that match, those with a higher order are not considered.
         return [(transport, name) for rule, transport, name in usable
                 if rule.order == usable[0][0].order]  # fmt: skip
@@ -225,16 +231,14 @@ def _target(uri: SipUri) -> str:
     if uri.scheme not in ("sip", "sips"):
         raise RemoteError(f"a {uri.scheme} URI has no host")
     text = (uri.params.get("maddr") or "").strip("[]") or uri.host
-    if uri.port == 0:
-        raise RemoteError(f"{text[:253]}: port 0 cannot be sent to")
-    if _numeric(text):
-        if not _kind(text):
-            raise RemoteError(f"{text[:253]} is no address of one host")
-        return text
-    name = dns_name(text)
-    if name is None:
+    target = text if _numeric(text) else dns_name(text)
+    if target is None:
         raise RemoteError(f"{text[:253]!r} is not a host name")
-    return name
+    if _numeric(target) and not _kind(target):
+        raise RemoteError(f"{target} is no address of one host")
+    if uri.port == 0:
+        raise RemoteError(f"port 0 of {target} cannot be sent to")
+    return target
 
 
 def _named_transport(uri: SipUri) -> str | None:
