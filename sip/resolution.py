@@ -218,10 +218,11 @@ class _Search:
     # --- words ------------------------------------------------------------------------------------
 
     def why_none(self, uri: SipUri) -> str:
-        """Why there is no candidate. Unknown and failed are told apart: one passes by itself."""
+        """Why there is no candidate: what is still asked for passes by itself, of failures the last
+        one is what the others led to."""
         if self.missing:
             return f"{uri.host[:253]} is not looked up yet"
-        for question, reason in self.failed.items():
+        for question, reason in reversed(self.failed.items()):
             return f"{question}: {reason}"
         return f"{uri.host[:253]} has no address that can be sent to"
 

@@ -54,7 +54,8 @@ class Hosts:
         """Have these ready, and no longer any other."""
         self._kept = {each: self._kept.get(each, "") for each in destinations}
         for destination in self._kept:
-            self._tell(destination, self.where(destination))
+            self.where(destination)
+            self._tell(destination)
 
     def idle(self) -> Deferred[None]:
         """Fires when no question is open."""
@@ -104,9 +105,9 @@ class Hosts:
         self._tell_of_dns(question, answered.answer)
         self._cache.put(question, answered.answer, answered.ttl_s, self._now_s())
         for destination in waiting:  # what the answer leads to is asked for next
-            resolution = self.where(destination)
+            self.where(destination)
             if destination in self._kept:
-                self._tell(destination, resolution)
+                self._tell(destination)
         if not self._in_flight:
             idle, self._idle = self._idle, []
             for done in idle:
@@ -114,8 +115,9 @@ class Hosts:
 
     # --- what an operator is told -----------------------------------------------------------------
 
-    def _tell(self, destination: str, resolution: Resolution) -> None:
+    def _tell(self, destination: str) -> None:
         """Once for each change of a trunk's destination, and not while it is still looked for."""
+        resolution = self.where(destination)
         if resolution.missing or resolution.reason == self._kept[destination]:
             return
         self._kept[destination] = resolution.reason

@@ -22,7 +22,7 @@ from sip.stack import Limits, Stack
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import Answered
-from softswitch.call.hosts import Hosts
+from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.registrar import Registrar
@@ -157,13 +157,15 @@ class SimulatedMedia:
 
 
 def _no_dns(question: Question) -> Deferred[Answered]:
-    raise AssertionError(f"{question}: trunks of the simulation have numeric addresses")
+    raise AssertionError(f"{question}: the trunks of this simulation have numeric addresses")
 
 
 class SimulatedSwitch:
-    """One switch at one address."""
+    """One switch at one address; ``ask`` is its DNS."""
 
-    def __init__(self, wire: Wire, address: Address, snapshot: RoutingSnapshot) -> None:
+    def __init__(
+        self, wire: Wire, address: Address, snapshot: RoutingSnapshot, ask: Ask = _no_dns
+    ) -> None:
         self.wire = wire
         self.address = address
         self.store = SimulatedStore(wire)
@@ -191,7 +193,8 @@ class SimulatedSwitch:
             now_us=self.now_us,
             salt=lambda: "00",
         )
-        hosts = Hosts(_no_dns, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
+        hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
+        hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(
             reactor=WireReactor(wire),
