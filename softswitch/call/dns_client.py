@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as NobodyAnswered
 from twisted.names import client, dns
-from twisted.names.error import DNSNameError, DNSNotImplementedError, DomainError
+from twisted.names.error import (
+    DNSNameError,
+    DNSNotImplementedError,
+    DNSQueryRefusedError,
+    DomainError,
+)
 from twisted.names.hosts import searchFileForAll
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
@@ -71,8 +76,28 @@ class DnsClient:
         asked: Deferred[Any] = self._resolver.query(query, TRIES_S)
         asked.addTimeout(QUESTION_MAX_S, self._reactor)
         return asked.addCallbacks(
-            lambda sections: _read(question, sections), lambda failure: _read_failure(failure)
+            lambda sections: _read(question, sections), self._read_failure
         ).addErrback(_broken)
+
+    def close_connections(self) -> None:
+        """The library keeps a TCP connection for later questions, also one whose far end is gone
+        without a word; the next question opens another."""
+        for connection in list(self._resolver.connections):
+            connection.transport.abortConnection()
+
+    def _read_failure(self, failure: Failure) -> Answered:
+        """No such name, or a server that knows no such records, says that there is none."""
+        if failure.check(DNSNameError, DNSNotImplementedError):
+            said = getattr(failure.value, "args", ())  # twisted.names raises with the message
+            return Answered((), _negative_ttl_s(said[0].authority if said else ()))
+        if failure.check(NobodyAnswered, CancelledError, dns.DNSQueryTimeoutError):
+            self.close_connections()
+            return Answered(Failed("no name server answers"))
+        if failure.check(DNSQueryRefusedError):
+            return Answered(Failed("the name server refuses to answer"))
+        if failure.check(DomainError):
+            return Answered(Failed("the name server has failed"))
+        return Answered(Failed(f"no name server can be asked: {failure.getErrorMessage()}"))
 
     def _in_hosts_file(self, question: Question) -> Answered | None:
         name = question.name.split(".", 2)[-1] if question.kind == "SRV" else question.name
@@ -109,19 +134,6 @@ def _owned(answers: list[Any], question: Question) -> list[Any]:
             break
         name = _text(aliases[0].payload.name.name)
     return used
-
-
-def _read_failure(failure: Failure) -> Answered:
-    """No such name, or a server that knows no such records, says that there is none."""
-    if failure.check(DNSNameError, DNSNotImplementedError):
-        said = getattr(failure.value, "args", ())  # twisted.names raises with the message
-        return Answered((), _negative_ttl_s(said[0].authority if said else ()))
-    if failure.check(NobodyAnswered, CancelledError, dns.DNSQueryTimeoutError):
-        return Answered(Failed("no name server answers"))
-    if failure.check(DomainError):
-        kind = type(failure.value).__name__.removeprefix("DNS").removesuffix("Error").lower()
-        return Answered(Failed(f"the name server says {kind or 'error'}"))
-    return Answered(Failed(f"no name server can be asked: {failure.getErrorMessage()}"))
 
 
 def _broken(failure: Failure) -> Answered:
