@@ -19,13 +19,12 @@ from typing import NamedTuple
 from sip.abnf import without_controls
 from sip.dns_records import RECORDS_MAX, Answer, Failed, Kind, Known, Naptr, Question, Srv, dns_name
 from sip.errors import RemoteError
-from sip.flow import Address
+from sip.flow import HOSTS_CACHED, Address, is_address
 from sip.uri import SipUri
 
 CANDIDATES_MAX = 10
 """Addresses of one URI to try. A silent one costs a call 4 s, so nobody waits for more of them."""
 
-HOSTS_CACHED = 4096
 SHUFFLE_MAX = 65535  # a draw that orders servers of weight 0; two alike keep their order
 
 DEFAULT_PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}  # RFC 3261 19.1.2
@@ -115,7 +114,7 @@ class _Search:
         """Section 4 from its beginning. Raises RemoteError when nothing can come of the URI."""
         target = _target(uri)
         named = _named_transport(uri)
-        if _numeric(target) or uri.port is not None:
+        if is_address(target) or uri.port is not None:
             transport = self._spoken(named or _default_transport(uri))
             return list(self._at(transport, target, uri.port or DEFAULT_PORTS[transport]))
         if named is not None:
@@ -193,7 +192,7 @@ class _Search:
     def _at(self, transport: str, host: str, port: int) -> Iterator[Candidate]:
         """Every address of a host that we can send to. A numeric one needs nobody."""
         kinds = self.reach[transport]
-        if _numeric(host):
+        if is_address(host):
             if _kind(host) in kinds:
                 yield Candidate(transport, Address(host, port))
             return
@@ -232,10 +231,10 @@ def _target(uri: SipUri) -> str:
     if uri.scheme not in ("sip", "sips"):
         raise RemoteError(f"a {uri.scheme} URI has no host")
     text = (uri.params.get("maddr") or "").strip("[]") or uri.host
-    target = text if _numeric(text) else dns_name(text)
+    target = text if is_address(text) else dns_name(text)
     if target is None:
         raise RemoteError(f"{text[:253]!r} is not a host name")
-    if _numeric(target) and not _kind(target):
+    if is_address(target) and not _kind(target):
         raise RemoteError(f"{target} is no address of one host")
     if uri.port == 0:
         raise RemoteError(f"port 0 of {target} cannot be sent to")
@@ -274,16 +273,7 @@ def _servers(answer: Answer | None) -> list[Srv]:
 
 
 def _is_host(text: str) -> bool:
-    return _numeric(text) or dns_name(text) is not None
-
-
-@lru_cache(maxsize=HOSTS_CACHED)
-def _numeric(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return is_address(text) or dns_name(text) is not None
 
 
 @lru_cache(maxsize=HOSTS_CACHED)

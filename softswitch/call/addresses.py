@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
-from ipaddress import ip_address
 from typing import Protocol
 
 from sip.dialog import Dialog
-from sip.flow import Address, Flow
+from sip.flow import Address, Flow, is_address
 from sip.params import Params
 from sip.resolution import Resolution
 from sip.uri import SipUri, parse_uri
 
 SIP_PORT = 5060
-HOSTS_CACHED = 4096  # parsed hosts of carriers' contacts
 
 
 class Listeners(Protocol):
@@ -73,13 +70,3 @@ def _over(transport: str, hop: SipUri) -> str:
     params = {key: value for key, value in hop.params.items() if key == "maddr"}
     params["transport"] = transport
     return str(replace(hop, user=None, password=None, params=Params(params), headers=()))
-
-
-@lru_cache(maxsize=HOSTS_CACHED)
-def is_address(host: str) -> bool:
-    """Whether a host is numeric, so that nothing has to be resolved."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sip.dns_records import Kind
-from sip.flow import Address, Flow
+from sip.flow import Address, Flow, is_address
 from sip.resolution import Reach
 from sip.service import SipService
 from sip.transport import Listener, Unreachable
-from softswitch.call.addresses import is_address
 
 
 class Listening:
