@@ -9,7 +9,7 @@ from typing import Protocol
 from sip.dialog import Dialog
 from sip.flow import Address, Flow, is_address
 from sip.params import Params
-from sip.resolution import Resolution
+from sip.resolution import DEFAULT_PORTS, Resolution
 from sip.uri import SipUri, parse_uri
 
 SIP_PORT = 5060
@@ -55,7 +55,8 @@ class Addresses:
         if transport != dialog.flow.transport:
             return dialog.flow
         if is_address(hop.host):
-            remotes = [Address(hop.host, hop.port or SIP_PORT)]
+            port = hop.port or DEFAULT_PORTS.get(transport, SIP_PORT)
+            remotes = [Address(hop.host, port)]
         else:
             found = self._where(_over(transport, hop))
             remotes = [each.address for each in found.candidates if each.transport == transport]
