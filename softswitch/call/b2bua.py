@@ -268,8 +268,12 @@ class Call:
             return None
         branch.state, branch.status = BranchState.FAILED, event.status
         self.trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
-        if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
-            return self._launch_trunk(now_s)
+        if self._is_trunk_step() and failover.tries_next_trunk(event.status):
+            if not failover.tries_next_address(event.status):
+                refused = branch.target.trunk
+                self._targets = [other for other in self._targets if other.trunk != refused]
+            if self._targets:
+                return self._launch_trunk(now_s)
         if event.status >= 600:
             self._do(*self.branches.cancel())
         if not self.branches.live():

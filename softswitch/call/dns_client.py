@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address
 from typing import Any, NamedTuple
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.internet.defer import TimeoutError as NobodyAnswered
 from twisted.names import client, dns
 from twisted.names.error import (
@@ -68,13 +68,14 @@ class DnsClient:
         )
 
     def ask(self, question: Question) -> Deferred[Answered]:
-        """One look-up; never fails."""
+        """One look-up; never fails. Not by the library's ``lookup...``: there a question that could
+        not be sent is taken as under way for good, and is never sent again."""
         here = self._in_hosts_file(question)
         if here is not None:
             return succeed(here)
         query = dns.Query(question.name.encode("ascii"), _TYPES[question.kind])
-        asked: Deferred[Any] = self._resolver.query(query, TRIES_S)
-        asked.addTimeout(QUESTION_MAX_S, self._reactor)
+        asked: Deferred[Any] = maybeDeferred(self._resolver.queryUDP, [query], TRIES_S)
+        asked.addCallback(self._resolver.filterAnswers).addTimeout(QUESTION_MAX_S, self._reactor)
         return asked.addCallbacks(
             lambda sections: _read(question, sections), self._read_failure
         ).addErrback(_broken)

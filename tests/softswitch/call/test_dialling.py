@@ -284,3 +284,17 @@ def test_trunks_that_lead_nowhere_are_passed_over_and_told() -> None:
         "trunk lost two: unknown",
         "number +37120000000: nothing to call, 503",
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "next_one"),
+    [(503, "trunk carrier"), (408, "trunk carrier"), (500, "trunk other"), (502, "trunk other")],
+)
+def test_which_failures_try_another_address_of_the_trunk(status: int, next_one: str) -> None:
+    """RFC 3263 4.3: 503 and silence are the server's; any other 5xx is the carrier's."""
+    talk = Talk(dial("carrier", "carrier", "other"))
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    talk.feed(ev.BranchFailed(0, status, "no"))
+    assert talk.last(ev.Launch).target.name == next_one
