@@ -27,6 +27,7 @@ class _Entry:
     answer: Answer
     due_s: float
     ends_s: float  # when it is not used any more, fresh or stale
+    trouble: str = ""  # why the last try brought no newer one
 
 
 class DnsCache:
@@ -52,6 +53,11 @@ class DnsCache:
         entry = self._entries.get(question)
         return entry is None or now_s >= entry.due_s
 
+    def trouble(self, question: Question) -> str:
+        """Why an answer that is used could not be renewed, "" when it was or none is used."""
+        entry = self._entries.get(question)
+        return entry.trouble if entry else ""
+
     def put(self, question: Question, answer: Answer, ttl_s: float, now_s: float) -> None:
         """Take an answer. A failure leaves an older answer in its place until that has been
         stale for too long."""
@@ -66,7 +72,7 @@ class DnsCache:
     def _put_failure(self, question: Question, failure: Failed, now_s: float) -> None:
         entry = self._entries.get(question)
         if entry is not None and not isinstance(entry.answer, Failed) and now_s < entry.ends_s:
-            entry.due_s = now_s + RETRY_S
+            entry.due_s, entry.trouble = now_s + RETRY_S, failure.reason
         else:
             due_s = now_s + RETRY_S
             self._store(question, _Entry(failure, due_s, due_s + STALE_MAX_S))

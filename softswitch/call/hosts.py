@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from sip.dns_cache import DnsCache
-from sip.dns_records import Answer, Failed, Question
+from sip.dns_records import Answer, Question
 from sip.errors import RemoteError
 from sip.resolution import Draw, Reach, Resolution, resolve
 from sip.uri import SipUri, parse_uri
@@ -41,8 +41,8 @@ class Hosts:
         self._numeric: dict[str, Resolution] = {}
         self._in_flight: dict[Question, set[str]] = {}  # with the destinations that wait for it
         self._idle: list[Deferred[None]] = []
-        self._kept: dict[str, str] = {}  # destinations, and the reason that was logged last
-        self._answering = True
+        self._kept: dict[str, str] = {}  # destinations, and what was logged last
+        self._needs: dict[str, list[Question]] = {}  # the questions of those kept
 
     def where(self, destination: str) -> Resolution:
         """The candidates of a SIP URI as known now, servers of one priority drawn anew. What is
@@ -53,6 +53,7 @@ class Hosts:
     def keep(self, destinations: Iterable[str]) -> None:
         """Have these ready, and no longer any other."""
         self._kept = {each: self._kept.get(each, "") for each in destinations}
+        self._needs = {each: self._needs.get(each, []) for each in self._kept}
         for destination in self._kept:
             self.where(destination)
             self._tell(destination)
@@ -85,6 +86,8 @@ class Hosts:
         resolution = resolve(uri, self._reach, known, self._draw)
         if not seen and len(self._numeric) < NUMERIC_KEPT_MAX:
             self._numeric[destination] = resolution
+        if destination in self._kept:
+            self._needs[destination] = seen
         for question in seen:
             if self._cache.is_due(question, now_s):
                 self._put_question(question, destination)
@@ -102,7 +105,6 @@ class Hosts:
 
     def _answered(self, question: Question, answered: Answered) -> None:
         waiting = self._in_flight.pop(question)
-        self._tell_of_dns(question, answered.answer)
         self._cache.put(question, answered.answer, answered.ttl_s, self._now_s())
         for destination in waiting:  # what the answer leads to is asked for next
             self.where(destination)
@@ -118,24 +120,20 @@ class Hosts:
     def _tell(self, destination: str) -> None:
         """Once for each change of a trunk's destination, and not while it is still looked for."""
         resolution = self.where(destination)
-        if resolution.missing or resolution.reason == self._kept[destination]:
+        if resolution.missing:
             return
-        self._kept[destination] = resolution.reason
-        if resolution.reason:
-            log.warn("{destination}: {reason}", destination=destination, reason=resolution.reason)
+        said = resolution.reason or self._trouble(destination)
+        if said == self._kept[destination]:
+            return
+        self._kept[destination] = said
+        if said:
+            log.warn("{destination}: {said}", destination=destination, said=said)
         else:
             log.info("{destination} is resolved", destination=destination)
 
-    def _tell_of_dns(self, question: Question, answer: Answer) -> None:
-        answering = not isinstance(answer, Failed)
-        if answering == self._answering:
-            return
-        self._answering = answering
-        if isinstance(answer, Failed):
-            log.warn(
-                "DNS, {question}: {reason}; what was answered before is used on",
-                question=str(question),
-                reason=answer.reason,
-            )
-        else:
-            log.info("DNS answers again")
+    def _trouble(self, destination: str) -> str:
+        for question in self._needs.get(destination, ()):
+            trouble = self._cache.trouble(question)
+            if trouble:
+                return f"{trouble}, so what was answered before is used"
+        return ""

@@ -65,3 +65,18 @@ def test_the_second_server_of_a_name_takes_the_calls_with_and_without_dns(stage:
     assert [row["cause"] for row in rows] == ["answered", "answered"]
     assert answering.messages().count("INVITE sip:+37120000001@carrier.example SIP/2.0") >= 2
     service.ok("ledger", "verify")
+
+
+def test_a_start_without_dns_calls_over_the_next_trunk(stage: Stage) -> None:
+    """The name was never answered: it is passed over at once, and the log says why."""
+    host, nobody = stage.network.host(), stage.network.host()
+    trunks = (
+        trunk("named", nobody, destination="sip:carrier.example"),
+        trunk("fixed", host),
+    )
+    service = stage.service(world(account(), trunks=trunks), sip={"dns": [f"{nobody}:{DNS_PORT}"]})
+    answering = stage.peer("answer", host)
+    stage.caller(service, ACCOUNT, "101", "phone_call", number=OUTSIDE).finish()
+    answering.finish()
+    assert service.cdrs(ACCOUNT)[0]["cause"] == "answered"
+    assert eventually(lambda: "sip:carrier.example: " in service.output(), within_s=20)

@@ -61,9 +61,11 @@ def test_a_stale_answer_is_used_while_nobody_answers() -> None:
         assert cache.is_due(NAME, now_s)
         cache.put(NAME, DOWN, 0.0, now_s)
         assert cache.get(NAME, now_s) == GOOD
+        assert cache.trouble(NAME) == "no name server answers"
         assert not cache.is_due(NAME, now_s + RETRY_S - 0.01)
         assert cache.is_due(NAME, now_s + RETRY_S)
     end_s = STALE_MAX_S + 61.0
+    assert cache.trouble(Question("A", "other.example")) == ""
     assert cache.get(NAME, end_s) is None
     cache.put(NAME, DOWN, 0.0, end_s)
     assert cache.get(NAME, end_s) == DOWN
@@ -73,7 +75,9 @@ def test_a_name_that_was_removed_is_gone() -> None:
     """ "There is none" is an answer, and replaces the old one."""
     cache = DnsCache()
     cache.put(NAME, GOOD, 60.0, 0.0)
+    cache.put(NAME, DOWN, 0.0, 49.0)
     cache.put(NAME, (), 60.0, 50.0)
+    assert cache.trouble(NAME) == ""
     assert cache.get(NAME, 51.0) == ()
 
 
