@@ -139,12 +139,9 @@ class _Search:
         records = [] if isinstance(answer, Failed) else [r for r in answer if isinstance(r, Naptr)]
         rules = sorted(filter(_speaks_of_sip, records))
         usable = [
-            (rule, transport, name)
+            (rule.order, way)
             for rule in rules[:RECORDS_MAX]
-            if (transport := SERVICES.get(rule.service.upper())) in self.reach
-            and transport is not None
-            and not (uri.scheme == "sips" and transport != "tls")
-            and (name := dns_name(rule.replacement)) is not None
+            if (way := self._follow(rule, uri.scheme)) is not None
         ]
         if rules and not usable:
             offered = ", ".join(sorted({rule.service[:20] for rule in rules[:RECORDS_MAX]}))
@@ -152,8 +149,15 @@ class _Search:
                 f"{target} offers {without_controls(offered)} and nothing that is spoken here"
             )
         # RFC 3403 4.1: of rules that match, those with a higher order are not considered.
-        return [(transport, name) for rule, transport, name in usable
-                if rule.order == usable[0][0].order]  # fmt: skip
+        return [way for order, way in usable if order == usable[0][0]]
+
+    def _follow(self, rule: Naptr, scheme: str) -> tuple[str, str] | None:
+        """Transport and SRV name of a rule, unless we have no such transport or the URI forbids
+        it."""
+        transport, name = SERVICES.get(rule.service.upper(), ""), dns_name(rule.replacement)
+        if transport not in self.reach or name is None:
+            return None
+        return None if scheme == "sips" and transport != "tls" else (transport, name)
 
     def _without_naptr(self, uri: SipUri, target: str) -> list[Candidate]:
         """Ask for each transport's servers; UDP comes first, and is also what is used when there
@@ -220,10 +224,10 @@ class _Search:
         """Why there is no candidate: what is still asked for passes by itself, of failures the last
         one is what the others led to."""
         if self.missing:
-            return f"{uri.host[:253]} is not looked up yet"
+            return f"{_target(uri)} is not looked up yet"
         for question, reason in reversed(self.failed.items()):
             return f"{question}: {reason}"
-        return f"{uri.host[:253]} has no address that can be sent to"
+        return f"{_target(uri)} has no address that can be sent to"
 
 
 def _target(uri: SipUri) -> str:
