@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ class DnsClientCase(TestCase):
         self.table = Table({key: rows for key, rows in ZONE.items() if "loop" not in key})
         self.ports = serve(reactor, self.table, SERVER.host, SERVER.port)
         self.addCleanup(self.close)
-        self.hosts_file = Path(self.mktemp())
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.hosts_file = Path(folder.name) / "hosts"
         self.hosts_file.write_text("")
         self.client = self.make_client(SERVER)
 
