@@ -1,6 +1,10 @@
 """Where a message came from or goes to: one transport association (RFC 5626 calls it a flow)."""
 
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import NamedTuple
+
+HOSTS_CACHED = 4096  # parsed hosts: those of carriers come again and again
 
 
 class Address(NamedTuple):
@@ -30,3 +34,13 @@ class Flow(NamedTuple):
     def reliable(self) -> bool:
         """Whether the transport retransmits by itself, so that SIP timers A, E and G rest."""
         return self.transport != "udp"
+
+
+@lru_cache(maxsize=HOSTS_CACHED)
+def is_address(host: str) -> bool:
+    """Whether a host is numeric, so that nothing has to be resolved."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import secrets
 import signal
 import sys
@@ -31,7 +32,8 @@ from sip.stack import Limits, Stack
 from sip.transport import Listener, ListenFailed, reason_text
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
-from softswitch.call.hosts import TrunkHosts
+from softswitch.call.dns_client import DnsClient
+from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.listening import Listening
@@ -70,6 +72,8 @@ READY = "softswitch ready"
 SERVER_NAME = "softswitch"
 RELOAD_INTERVAL_S = 60.0  # another process may have written the store
 JOBS_INTERVAL_S = 600.0
+RESOLVE_INTERVAL_S = 2.0  # a fifth of the shortest time that an answer of DNS is kept
+RESOLVE_AT_START_S = 3.0  # then calls are taken, whatever DNS does
 REPLAY_INTERVAL_S = 5.0  # settlements that were spooled while the store was away
 DEMO_LOGINS_MAX = 6
 # Most young objects die with their message, by counting; the old ones (the snapshot) are frozen
@@ -169,10 +173,7 @@ class Switch(Service):
         )
         media.on_notice = calls.media_notice
         await registrations.load()
-        await hosts.refresh(snapshots.current.trunks, reactor)
-        snapshots.on_whole = lambda: Deferred.fromCoroutine(
-            _logged(lambda: hosts.refresh(snapshots.current.trunks, reactor))
-        )
+        await self._resolve_trunks(hosts, snapshots)
         self._run(media)
         self._run(sip)
         self._run(calls)
@@ -236,7 +237,7 @@ class Switch(Service):
         snapshots: SnapshotHolder,
         live: LiveCalls,
         media: MediaService,
-    ) -> tuple[CallService, Registrations, SipService, TrunkHosts]:
+    ) -> tuple[CallService, Registrations, SipService, Hosts]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -278,11 +279,18 @@ class Switch(Service):
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
             on_flow_lost=registrations.flow_lost,
         )
-        hosts = TrunkHosts()
+        listening = Listening(sip, listeners)
+        hosts = Hosts(
+            DnsClient(self._reactor, config.dns).ask,
+            listening.reach,
+            now_s=monotonic_s,
+            draw=lambda most: random.randint(0, most),
+        )
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
-            sip=Listening(sip, listeners),
+            sip=listening,
+            where=hosts.where,
             media=media,
             database=database,
             settlements=settlements,
@@ -296,13 +304,25 @@ class Switch(Service):
                 advertised=config.advertised_address,
                 call_max_s=float(self._config.limits.call_max_s),
                 drain_s=float(config.drain_s),
-                hosts=hosts,
             ),
             now_s=monotonic_s,
             now_us=utc_us,
             token=tokens,
         )
         return calls, registrations, sip, hosts
+
+    async def _resolve_trunks(self, hosts: Hosts, snapshots: SnapshotHolder) -> None:
+        """Have the trunks' destinations ready before the first call, and from then on."""
+
+        def keep() -> None:
+            hosts.keep([trunk.destination for trunk in snapshots.current.trunks.values()])
+
+        keep()
+        snapshots.on_whole = keep
+        self._every(RESOLVE_INTERVAL_S, _as_awaitable(keep))
+        await hosts.idle().addTimeout(
+            RESOLVE_AT_START_S, self._reactor, onTimeoutCancel=lambda *_: None
+        )
 
     def _limits(self, snapshots: SnapshotHolder) -> Limits:
         """Carriers bring many callers' requests from one address, so they are trusted too."""

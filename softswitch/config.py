@@ -34,6 +34,7 @@ from softswitch.values import Endpoint, PortRange
 
 CONFIG_BYTES_MAX = 256 * 1024  # a hundred times what every key with a comment takes
 LISTENERS_MAX = 64  # each costs a socket and a wake-up; hosts have few addresses
+DNS_MAX = 8  # each that is dead costs the first look-up of a name a second
 WORKERS_MAX = 64  # more cores than a host of this switch has
 DEFAULT_PATHS = (Path("softswitch.toml"), Path("/etc/softswitch/softswitch.toml"))
 DRIVERS = ("sqlite", "postgresql+psycopg")
@@ -108,7 +109,8 @@ class StoreConfig(_Section):
 
 
 class SipConfig(_Section):
-    """SIP listeners and names. ``drain_s``: how long running calls may go on after SIGTERM."""
+    """SIP listeners and names. ``drain_s``: how long running calls may go on after SIGTERM.
+    ``dns``: the name servers to ask, the system's when empty."""
 
     udp: Listeners = (Endpoint("127.0.0.1", 5060),)
     tcp: Listeners = (Endpoint("127.0.0.1", 5060),)
@@ -120,6 +122,7 @@ class SipConfig(_Section):
     advertised_address: Annotated[str, AfterValidator(_advertised)] = ""
     digest: tuple[Literal["MD5", "SHA-256"], ...] = ("MD5", "SHA-256")
     drain_s: Annotated[Whole, Field(ge=0, le=86_400)] = 0
+    dns: Annotated[tuple[ListenAddress, ...], Field(max_length=DNS_MAX)] = ()
 
     @field_validator("tls", "certificate", "private_key")
     @classmethod
@@ -128,7 +131,7 @@ class SipConfig(_Section):
             raise ValueError("TLS is not built yet, leave this empty")
         return value
 
-    @field_validator("udp", "tcp", "digest")
+    @field_validator("udp", "tcp", "digest", "dns")
     @classmethod
     def _named_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for value in values:

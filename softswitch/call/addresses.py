@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from ipaddress import ip_address
+from collections.abc import Callable
 from typing import Protocol
 
 from sip.dialog import Dialog
-from sip.flow import Address, Flow
-from sip.uri import parse_uri
+from sip.flow import Address, Flow, is_address
+from sip.params import Params
+from sip.resolution import DEFAULT_PORTS, Resolution
+from sip.uri import SipUri, parse_uri
 
 SIP_PORT = 5060
-HOSTS_CACHED = 4096  # parsed hosts of carriers' contacts
 
 
 class Listeners(Protocol):
@@ -25,11 +25,15 @@ class Listeners(Protocol):
 
 
 class Addresses:
-    """``advertised`` stands for our own host where it is set: the public address behind NAT."""
+    """``advertised`` stands for our own host where it is set: the public address behind NAT;
+    ``where`` resolves a SIP URI as far as it is known now."""
 
-    def __init__(self, listeners: Listeners, advertised: str) -> None:
+    def __init__(
+        self, listeners: Listeners, advertised: str, where: Callable[[str], Resolution]
+    ) -> None:
         self._listeners = listeners
         self._advertised = advertised
+        self._where = where
 
     def sent_by(self, flow: Flow) -> Address:
         """Our address in Via."""
@@ -43,22 +47,26 @@ class Addresses:
 
     def flow_of_carrier(self, dialog: Dialog) -> Flow:
         """The way to a carrier: where its Contact or its first proxy says (RFC 3261 12.2.1.1), if
-        that is numeric and we have a listener for it."""
+        we have a listener for it. While a host name is not resolved, the way that the dialog has:
+        nothing waits for DNS, and a later request finds it resolved."""
         hop = parse_uri(dialog.next_hop)
-        transport = (hop.params.get("transport") or dialog.flow.transport).lower()
-        if transport != dialog.flow.transport or not is_address(hop.host):
+        transport = hop.transport or dialog.flow.transport
+        if transport != dialog.flow.transport:
             return dialog.flow
-        remote = Address(hop.host, hop.port or SIP_PORT)
-        if remote == dialog.flow.remote:
+        if is_address(hop.host):
+            port = hop.port or DEFAULT_PORTS.get(transport, SIP_PORT)
+            remotes = [Address(hop.host, port)]
+        else:
+            found = self._where(_over(transport, hop))
+            remotes = [each.address for each in found.candidates if each.transport == transport]
+        if not remotes or dialog.flow.remote in remotes:  # of several servers, the one that we have
             return dialog.flow
-        return self._listeners.flow_to(remote, transport) or dialog.flow
+        return self._listeners.flow_to(remotes[0], transport) or dialog.flow
 
 
-@lru_cache(maxsize=HOSTS_CACHED)
-def is_address(host: str) -> bool:
-    """Whether a host is numeric, so that nothing has to be resolved."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _over(transport: str, hop: SipUri) -> str:
+    """What decides where a hop is (RFC 3263 4), and nothing else of it. Carriers leave the
+    transport out of a Contact and mean the one that they speak."""
+    params = {key: value for key, value in hop.params.items() if key == "maddr"}
+    params["transport"] = transport
+    return str(hop._replace(user=None, password=None, params=Params(params), headers=()))

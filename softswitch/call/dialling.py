@@ -6,7 +6,7 @@ a user at once, trunks one after the other. A new call dials its plan, and so do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,8 +31,8 @@ SILENCE = "silence"  # fires only if not even 100 Trying came from the latest br
 class Directory(Protocol):
     """Where a step's branches go, as things stand now."""
 
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
-        """All contacts of a user, or a target per trunk that has room, in order."""
+    def targets(self, step: RingUser | DialTrunks) -> ev.Found:
+        """All contacts of a user, or the addresses of each trunk that has room, in order."""
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows for a local one (``sip.advertised_address``)."""
@@ -126,7 +126,9 @@ class Dialling:
             step = self.step
             if isinstance(step, Refuse):  # routing has written its reason into the trace
                 return Unreached(step.status, step.cause, step.reason, traced=True)
-            self._targets = list(self._directory.targets(step))
+            found = self._directory.targets(step)
+            self._targets = list(found.targets)
+            self._trace.extend(found.notes)
             if self._targets:
                 self._prepare(step, now_s)
                 return None
@@ -240,9 +242,13 @@ class Dialling:
         self._trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
         if event.onward is not None and self._redirects < REDIRECTS_MAX:
             return self._redirect(event.onward, now_s)
-        if self._targets and self._is_trunk_step() and failover.tries_next_trunk(event.status):
-            self._launch_trunk(now_s)
-            return None
+        if self._is_trunk_step() and failover.tries_next_trunk(event.status):
+            if not failover.tries_next_address(event.status):
+                refused = branch.target.trunk
+                self._targets = [other for other in self._targets if other.trunk != refused]
+            if self._targets:
+                self._launch_trunk(now_s)
+                return None
         if event.status >= 600:
             self._do(*self._branches.cancel())
         if not self._branches.live():

@@ -7,6 +7,7 @@ branch that answers is the other party ("b").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
@@ -43,6 +44,13 @@ class Target(NamedTuple):
     extension: Extension | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Found(NamedTuple):
+    """The branches of a step; ``notes`` tell the trace what cannot be tried, and why."""
+
+    targets: Sequence[Target]
+    notes: Sequence[str] = ()
 
 
 # --- inputs ---------------------------------------------------------------------------------------

@@ -38,6 +38,12 @@ def tries_next_trunk(status: int) -> bool:
     return status == 408 or 500 <= status < 600
 
 
+def tries_next_address(status: int) -> bool:
+    """Whether another server of the same trunk may do better (RFC 3263 4.3): this one is out of
+    order (503) or does not answer (408). What else it says, the carrier says."""
+    return status in (408, 503)
+
+
 def caller_status(status: int) -> int:
     """The status for the caller when the called side refused with this one."""
     if status in PRIVATE_STATUSES or status < 400:

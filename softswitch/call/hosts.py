@@ -1,65 +1,139 @@
-"""Trunk destinations given by name: resolved ahead of calls, kept while the resolver is away."""
+"""Where SIP URIs lead (RFC 3263), known ahead of need: a call reads memory and never waits for DNS.
+
+``keep`` is told every few seconds which destinations will be needed. What they take is asked for
+when it is new and again before it expires; what DNS does not say in time is answered as before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorPluggableNameResolver
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from sip.dns_cache import DnsCache
+from sip.dns_records import Answer, Question
 from sip.errors import RemoteError
-from softswitch.call.addresses import is_address
-from softswitch.call.targets import trunk_address
-from softswitch.routing.model import Trunk
+from sip.resolution import Draw, Reach, Resolution, resolve
+from sip.uri import SipUri, parse_uri
+from softswitch.call.dns_client import Answered
 
 log = Logger()
 
+IN_FLIGHT_MAX = 100  # questions at once: a carrier could show a new name with each call
+NUMERIC_KEPT_MAX = 4096  # destinations that need no look-up; there are as many as trunks
 
-class TrunkHosts(dict[str, str]):
-    """Address by host name. ``refresh`` at start, after changes, and once a minute."""
-
-    async def refresh(
-        self, trunks: Mapping[str, Trunk], reactor: IReactorPluggableNameResolver
-    ) -> None:
-        """Look up every name; one that cannot be resolved keeps the address that it had."""
-        for trunk in trunks.values():
-            host = _name_of(trunk)
-            if host is None:
-                continue
-            address = await _look_up(host, reactor)
-            if address is not None:
-                self[host] = address
-            elif host not in self:
-                log.warn("trunk {trunk}: {host} does not resolve", trunk=trunk.name, host=host)
+Ask = Callable[[Question], Deferred[Answered]]
+"""Ask DNS. Answers in bounded time, also when nobody does (``Failed``)."""
 
 
-def _name_of(trunk: Trunk) -> str | None:
-    try:
-        host = trunk_address(trunk.destination)[0].host
-    except RemoteError:
-        return None
-    return None if is_address(host) else host
+class Hosts:
+    """Resolutions from what DNS said. ``reach`` is what our listeners can send to, ``now_s`` a
+    monotonic clock."""
 
+    def __init__(self, ask: Ask, reach: Reach, *, now_s: Callable[[], float], draw: Draw) -> None:
+        self._ask = ask
+        self._reach = reach
+        self._now_s = now_s
+        self._draw = draw
+        self._cache = DnsCache()
+        self._numeric: dict[str, Resolution] = {}
+        self._in_flight: dict[Question, set[str]] = {}  # with the destinations that wait for it
+        self._idle: list[Deferred[None]] = []
+        self._kept: dict[str, str] = {}  # destinations, and what was logged last
+        self._needs: dict[str, list[Question]] = {}  # the questions of those kept
 
-def _look_up(host: str, reactor: Any) -> Deferred[str | None]:
-    # Any: zope interfaces say nothing of argument types; this is the rim.
-    found: list[str] = []
-    done: Deferred[str | None] = Deferred()
+    def where(self, destination: str) -> Resolution:
+        """The candidates of a SIP URI as known now, servers of one priority drawn anew. What is
+        not known is asked for meanwhile. A URI that is none is a reason too."""
+        numeric = self._numeric.get(destination)
+        return numeric or self._look(destination)
 
-    class Receiver:
-        @staticmethod
-        def resolutionBegan(resolution: object) -> None:
-            """Nothing to do; required by IResolutionReceiver."""
+    def keep(self, destinations: Iterable[str]) -> None:
+        """Have these ready, and no longer any other."""
+        self._kept = {each: self._kept.get(each, "") for each in destinations}
+        self._needs = {each: self._needs.get(each, []) for each in self._kept}
+        for destination in self._kept:
+            self.where(destination)
+            self._tell(destination)
 
-        @staticmethod
-        def addressResolved(address: Any) -> None:
-            found.append(address.host)
+    def idle(self) -> Deferred[None]:
+        """Fires when no question is open."""
+        if not self._in_flight:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._idle.append(done)
+        return done
 
-        @staticmethod
-        def resolutionComplete() -> None:
-            done.callback(found[0] if found else None)
+    # --- from URI to questions --------------------------------------------------------------------
 
-    reactor.nameResolver.resolveHostName(Receiver, host)
-    return done
+    def _look(self, destination: str) -> Resolution:
+        try:
+            uri = parse_uri(destination)
+        except RemoteError as error:
+            return Resolution(reason=str(error))
+        return self._resolve(destination, uri)
+
+    def _resolve(self, destination: str, uri: SipUri) -> Resolution:
+        now_s = self._now_s()
+        seen: list[Question] = []
+
+        def known(question: Question) -> Answer | None:
+            seen.append(question)
+            return self._cache.get(question, now_s)
+
+        resolution = resolve(uri, self._reach, known, self._draw)
+        if not seen and len(self._numeric) < NUMERIC_KEPT_MAX:
+            self._numeric[destination] = resolution
+        if destination in self._kept:
+            self._needs[destination] = seen
+        for question in seen:
+            if self._cache.is_due(question, now_s):
+                self._put_question(question, destination)
+        return resolution
+
+    def _put_question(self, question: Question, destination: str) -> None:
+        waiting = self._in_flight.get(question)
+        if waiting is not None:
+            waiting.add(destination)
+        elif len(self._in_flight) < IN_FLIGHT_MAX:
+            self._in_flight[question] = {destination}
+            self._ask(question).addBoth(partial(self._answered, question))
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def _answered(self, question: Question, answered: Answered) -> None:
+        waiting = self._in_flight.pop(question)
+        self._cache.put(question, answered.answer, answered.ttl_s, self._now_s())
+        for destination in waiting:  # what the answer leads to is asked for next
+            self.where(destination)
+            if destination in self._kept:
+                self._tell(destination)
+        if not self._in_flight:
+            idle, self._idle = self._idle, []
+            for done in idle:
+                done.callback(None)
+
+    # --- what an operator is told -----------------------------------------------------------------
+
+    def _tell(self, destination: str) -> None:
+        """Once for each change of a trunk's destination, and not while it is still looked for."""
+        resolution = self.where(destination)
+        if resolution.missing:
+            return
+        said = resolution.reason or self._trouble(destination)
+        if said == self._kept[destination]:
+            return
+        self._kept[destination] = said
+        if said:
+            log.warn("{destination}: {said}", destination=destination, said=said)
+        else:
+            log.info("{destination} is resolved", destination=destination)
+
+    def _trouble(self, destination: str) -> str:
+        for question in self._needs.get(destination, ()):
+            trouble = self._cache.trouble(question)
+            if trouble:
+                return f"{trouble}, so what was answered before is used"
+        return ""

@@ -72,6 +72,11 @@ class BranchLeg:
             return None
         return PhoneCaller(target.account, target.extension)
 
+    @property
+    def trunk(self) -> str | None:
+        """The carrier that it goes to, if it does."""
+        return self.target.trunk
+
 
 @dataclass(slots=True)
 class ReofferLegs:
@@ -124,6 +129,11 @@ class LiveCall:
         """The dialog with a party."""
         leg = self.leg(side)
         return None if leg is None else leg.dialog
+
+    def trunk(self, side: Side) -> str | None:
+        """The carrier at a side, ``None`` for a phone."""
+        leg = self.leg(side)
+        return None if leg is None else leg.trunk
 
     def side_of(self, leg: CallerLeg | BranchLeg) -> Side | None:
         """Which party a leg is; ``None`` for one that answered too late, or has left."""

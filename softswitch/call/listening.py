@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sip.flow import Address, Flow
+from sip.dns_records import Kind
+from sip.flow import Address, Flow, is_address
+from sip.resolution import Reach
 from sip.service import SipService
 from sip.transport import Listener, Unreachable
-from softswitch.call.addresses import is_address
 
 
 class Listening:
@@ -15,6 +16,8 @@ class Listening:
 
     def __init__(self, service: SipService, listeners: Iterable[Listener]) -> None:
         self._service = service
+        listeners = tuple(listeners)
+        self._reach = _reach(listeners)
         streams = [listener for listener in listeners if listener.transport != "udp"]
         self._streams = {(each.transport, each.address) for each in streams}
         # The first of several on one host; "" stands for every host.
@@ -22,6 +25,12 @@ class Listening:
             (each.transport, "" if each.is_wildcard else each.address.host): each.address.port
             for each in reversed(streams)
         }
+
+    @property
+    def reach(self) -> Reach:
+        """What can be sent to: each transport that has a listener, with the kinds of address. IPv6
+        comes first (RFC 6724, as RFC 7984 4 asks); where it has no route IPv4 is next."""
+        return self._reach
 
     def flush(self) -> None:
         """Send what the stack has to send and arm its timer."""
@@ -47,3 +56,11 @@ class Listening:
             if known in self._stream_ports:
                 return Address(host, self._stream_ports[known])
         return Address(host, port)
+
+
+def _reach(listeners: Iterable[Listener]) -> Reach:
+    kinds: dict[str, set[Kind]] = {}
+    for listener in listeners:
+        kind: Kind = "AAAA" if ":" in listener.address.host else "A"
+        kinds.setdefault(listener.transport, set()).add(kind)
+    return {transport: tuple(sorted(found, reverse=True)) for transport, found in kinds.items()}

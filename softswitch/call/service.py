@@ -36,7 +36,7 @@ from softswitch.call.records import hold_request, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
-from softswitch.call.targets import TargetFinder
+from softswitch.call.targets import TargetFinder, Where
 from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
@@ -79,17 +79,16 @@ class DelayedCalls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What configuration says of calls. ``hosts``: trunk host names that were resolved."""
+    """What configuration says of calls."""
 
     domain: str
     advertised: str
     call_max_s: float
     drain_s: float
-    hosts: Mapping[str, str]
 
 
 class CallService(Service):
-    """All calls of this process."""
+    """All calls of this process. ``where`` resolves SIP URIs from what is known of DNS."""
 
     def __init__(
         self,
@@ -97,6 +96,7 @@ class CallService(Service):
         reactor: DelayedCalls,
         stack: Stack,
         sip: SipListeners,
+        where: Where,
         media: MediaPlane,
         database: RunsCallWork,
         settlements: WritesSettlements,
@@ -114,6 +114,7 @@ class CallService(Service):
         self._reactor = reactor
         self._stack = stack
         self._sip = sip
+        self._where = where
         self._snapshots = snapshots
         self._registrar = registrar
         self._registrations = registrations
@@ -131,7 +132,7 @@ class CallService(Service):
         self._draining = False
         self._sip_side = SipSide(
             stack,
-            Addresses(sip, settings.advertised),
+            Addresses(sip, settings.advertised, where),
             self._feed,
             self._perform,
             self._onward,
@@ -279,7 +280,7 @@ class CallService(Service):
             now_us=self._now_us,
             domain=self._settings.domain,
             advertised=self._settings.advertised,
-            hosts=self._settings.hosts,
+            where=self._where,
         )
 
     def _tell(self, call_id: CallId, event: ev.Input) -> None:
@@ -315,8 +316,13 @@ class CallService(Service):
 
     def _launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         self._sip_side.launch(live, action, now_s)
-        if action.target.trunk is not None:
-            self._live.trunk_taken(action.target.trunk)
+        trunk = action.target.trunk
+        if trunk is not None:
+            # The next address of a trunk has the channel of the one that is silent.
+            for earlier in live.branches:
+                if earlier.trunk == trunk and earlier.dialog is None:
+                    self._free_trunk(earlier)
+            self._live.trunk_taken(trunk)
             live.branches[action.branch].on_trunk = True
 
     def _bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
@@ -324,9 +330,9 @@ class CallService(Service):
         self._free_trunk(live.branches[action.branch])
 
     def _free_trunk(self, branch: BranchLeg) -> None:
-        if branch.on_trunk and branch.target.trunk is not None:
+        if branch.on_trunk and branch.trunk is not None:
             branch.on_trunk = False
-            self._live.trunk_freed(branch.target.trunk)
+            self._live.trunk_freed(branch.trunk)
 
     def _allocate(self, live: LiveCall, action: ev.AllocateMedia, now_s: float) -> None:
         self._media_side.allocate(live.machine.id, action)

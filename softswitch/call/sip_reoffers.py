@@ -83,6 +83,8 @@ class SipReoffers:
         assert dialog is not None, "the call is up"
         if live.reoffer is None:
             live.reoffer = ReofferLegs(None)
+        if live.trunk(action.side) is not None:
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         request = dialog.request("INVITE", content(action.sdp), action.sdp)
         live.reoffer.client = self._stack.request(
             request,

@@ -37,7 +37,7 @@ from softswitch.call.legs import (
     reason_header,
 )
 from softswitch.call.sip_reoffers import Feed, SipReoffers
-from softswitch.call.sip_transfers import Found, Lookups, SipTransfers, shown_as
+from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
 from softswitch.routing.plan import PhoneCaller, Plan
 
 NO_SUCH_CALL = 481
@@ -161,7 +161,7 @@ class SipSide:
         """Send the BYE that waits, if it need not wait any longer."""
         if leg.bye is not None and leg.dialog is not None and leg.may_leave:
             bye, leg.bye = leg.bye, None
-            self._send_bye(live, leg.dialog, bye, now_s)
+            self._send_bye(live, leg, bye, now_s)
 
     def _notified(self, role: Role, now_s: float) -> None:
         role.leg.notifying = False
@@ -257,13 +257,13 @@ class SipSide:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
         return dialog
 
-    def _find(self, wanted: Replaces) -> Found | None:
+    def _find(self, wanted: Replaces) -> Near | None:
         found = self._dialogs.get((wanted.call_id, wanted.to_tag))
         if found is None or found[1].dialog is None:
             return None
         return found if found[1].dialog.remote_tag == wanted.from_tag else None
 
-    def _join(self, live: LiveCall, side: ev.Side, other: Found, now_s: float) -> None:
+    def _join(self, live: LiveCall, side: ev.Side, other: Near, now_s: float) -> None:
         """The far party of another call becomes a branch of this one; that call ends."""
         second, near = other
         far: ev.Side = "b" if second.side_of(near) == "a" else "a"
@@ -359,8 +359,11 @@ class SipSide:
         leg.bye = leg.dialog.request("BYE", reason_header(CLEARED, reason))
         self._leave(live, leg, now_s)
 
-    def _send_bye(self, live: LiveCall, dialog: Dialog, bye: Request, now_s: float) -> None:
-        if (dialog.call_id, dialog.local_tag) not in self._dialogs:
+    def _send_bye(self, live: LiveCall, leg: Leg, bye: Request, now_s: float) -> None:
+        dialog = leg.dialog
+        if dialog is None or (dialog.call_id, dialog.local_tag) not in self._dialogs:
             return  # that side hung up while we waited
+        if leg.trunk is not None:
+            dialog.flow = self._addresses.flow_of_carrier(dialog)
         flow = dialog.flow
         self._stack.request(bye, flow, now_s, Role(live, "bye"), self._addresses.sent_by(flow))

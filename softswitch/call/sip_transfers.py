@@ -24,7 +24,7 @@ from softswitch.call.sip_reoffers import Feed
 from softswitch.routing.plan import PhoneCaller, Plan
 
 Leg = CallerLeg | BranchLeg
-Found = tuple[LiveCall, Leg]
+Near = tuple[LiveCall, Leg]  # a call, and the leg of it that was looked for
 SUBSCRIPTION_S = 180  # told to the transferor; the last NOTIFY ends it long before
 FRAGMENT_TYPE = ("Content-Type", "message/sipfrag;version=2.0")
 
@@ -36,8 +36,8 @@ class Lookups:
     of the first one."""
 
     plan: Callable[[PhoneCaller, str], Plan]
-    leg: Callable[[Replaces], Found | None]
-    join: Callable[[LiveCall, ev.Side, Found, float], None]
+    leg: Callable[[Replaces], Near | None]
+    join: Callable[[LiveCall, ev.Side, Near, float], None]
 
 
 class SipTransfers:
@@ -106,7 +106,7 @@ class SipTransfers:
             raise RemoteError("Refer-To names no user or number")
         return shown_as(self._lookups.plan(user, refer_to.user), live, ev.other_side(side))
 
-    def _other_call(self, live: LiveCall, user: PhoneCaller, refer_to: ReferTo) -> Found | None:
+    def _other_call(self, live: LiveCall, user: PhoneCaller, refer_to: ReferTo) -> Near | None:
         """The call that Replaces names; ``None`` when there is no Replaces. Raises RemoteError when
         it is not one that this user may join (another account's is as good as none)."""
         if refer_to.replaces is None:

@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
 
 from sip.abnf import quote
-from sip.errors import RemoteError
 from sip.flow import Address, Flow
+from sip.resolution import Resolution
 from sip.transaction import Headers
 from sip.uri import parse_uri, request_uri
 from softswitch.call.bindings import Bound
-from softswitch.call.events import Target
+from softswitch.call.events import Found, Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.routing.model import RoutingSnapshot, Trunk, User
 from softswitch.routing.plan import DialTrunks, RingUser
 
+NO_LISTENER = "no listener can send to its address"
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 4.1.1.3
-SIP_PORT = 5060
-DESTINATIONS_MAX = 1024  # parsed trunk URIs kept; there are as many as trunks
 
 FlowTo = Callable[[Address, str], Flow | None]
-
-
-class TrunkAddress(NamedTuple):
-    """Where a trunk's destination URI leads; ``host_port`` as it is printed, ``suffix`` what a
-    Request-URI says of the transport."""
-
-    address: Address
-    transport: str
-    host_port: str
-    suffix: str
-
-
-@lru_cache(maxsize=DESTINATIONS_MAX)
-def trunk_address(destination: str) -> TrunkAddress:
-    """Host, port and transport of a trunk's destination URI. Raises RemoteError."""
-    uri = parse_uri(destination)
-    transport = (uri.params.get("transport") or "udp").lower()
-    address = Address(uri.host, uri.port or SIP_PORT)
-    suffix = "" if transport == "udp" else ";transport=tcp"
-    return TrunkAddress(address, transport, str(address), suffix)
+Where = Callable[[str], Resolution]
+"""The candidates of a SIP URI as they are known now (``hosts.Hosts.where``)."""
 
 
 class TargetFinder:
     """The call machine's ``Directory``, for one call and the snapshot that it began with.
 
     ``flow_to`` chooses the local address towards a peer, ``None`` when no listener has the
-    transport; ``hosts`` are trunk host names that were resolved.
+    transport; ``where`` resolves the trunks' destinations.
     """
 
-    __slots__ = ("_advertised", "_domain", "_flow_to", "_hosts", "_live", "_now_us", "_registrar",
-                 "_snapshot")  # fmt: skip
+    __slots__ = ("_advertised", "_domain", "_flow_to", "_live", "_now_us", "_registrar",
+                 "_snapshot", "_where")  # fmt: skip
 
     def __init__(
         self,
@@ -65,7 +44,7 @@ class TargetFinder:
         now_us: Callable[[], int],
         domain: str,
         advertised: str,
-        hosts: Mapping[str, str],
+        where: Where,
     ) -> None:
         self._snapshot = snapshot
         self._registrar = registrar
@@ -74,15 +53,15 @@ class TargetFinder:
         self._now_us = now_us
         self._domain = domain
         self._advertised = advertised
-        self._hosts = hosts
+        self._where = where
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
         return self._advertised or local_host
 
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[Target]:
-        """All contacts of a user at once, or a target per trunk to be tried in order."""
-        return self._phones(step) if isinstance(step, RingUser) else self._carriers(step)
+    def targets(self, step: RingUser | DialTrunks) -> Found:
+        """All contacts of a user at once, or the trunks' addresses to be tried in order."""
+        return Found(self._phones(step)) if isinstance(step, RingUser) else self._carriers(step)
 
     def _phones(self, step: RingUser) -> list[Target]:
         user = self._snapshot.accounts[step.account].users.get(step.extension)
@@ -118,38 +97,46 @@ class TargetFinder:
         uri = f"sip:{user.extension}@{address};transport={user.static.transport}"
         return [(uri, flow, ())]
 
-    def _carriers(self, step: DialTrunks) -> list[Target]:
-        targets = []
+    def _carriers(self, step: DialTrunks) -> Found:
+        targets: list[Target] = []
+        notes: list[str] = []
         for name in step.trunks:
             trunk = self._snapshot.trunks.get(name)
             if trunk is not None and (not trunk.channels_max or self._has_room(trunk)):
-                target = self._carrier(trunk, step)
-                if target is not None:
-                    targets.append(target)
-        return targets
+                resolution = self._where(trunk.destination)
+                found = self._carrier(trunk, resolution, step)
+                targets += found
+                if not found:
+                    notes.append(f"trunk {name}: {resolution.reason or NO_LISTENER}")
+        return Found(targets, notes)
 
     def _has_room(self, trunk: Trunk) -> bool:
         return self._live.trunk_calls(trunk.name) < trunk.channels_max
 
-    def _carrier(self, trunk: Trunk, step: DialTrunks) -> Target | None:
-        try:
-            address, transport, host_port, suffix = trunk_address(trunk.destination)
-        except RemoteError:
-            return None
-        host = self._hosts.get(address.host)
-        flow = self._flow_to(Address(host, address.port) if host else address, transport)
-        if flow is None:
-            return None
+    def _carrier(self, trunk: Trunk, resolution: Resolution, step: DialTrunks) -> list[Target]:
+        """A target for each address that a listener can send to. The Request-URI stays as the
+        destination is written, wherever it is sent (RFC 3263 4)."""
+        flows = [
+            flow
+            for transport, address in resolution.candidates
+            if (flow := self._flow_to(address, transport)) is not None
+        ]
+        return [self._target(trunk, flow, step, several=len(flows) > 1) for flow in flows]
+
+    def _target(self, trunk: Trunk, flow: Flow, step: DialTrunks, *, several: bool) -> Target:
+        uri = parse_uri(trunk.destination)
         number, caller = step.number, step.caller
         if trunk.number_format == "plain":
             number, caller = number.removeprefix("+"), caller.removeprefix("+")
-        to = f"sip:{number}@{host_port}"
+        at = f"{uri.scheme}:{number}@{uri.host_port}"
+        named = uri.transport or "udp"
+        shown = self._advertised or flow.local.host
         return Target(
-            to + suffix,
-            flow,
-            f"<{to}>",
-            _name_addr("", caller, self._advertised or flow.local.host),
-            f"trunk {trunk.name}",
+            uri=at if named == "udp" else f"{at};transport={named}",
+            flow=flow,
+            to=f"<{at}>",
+            caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
+            name=f"trunk {trunk.name}" + (f" at {flow.remote}" if several else ""),
             trunk=trunk.name,
         )
 

@@ -15,11 +15,14 @@ from billing import repository, work
 from billing.cdr import Settlement
 from rtp import messages as rtp
 from sip.digest import Nonces
+from sip.dns_records import Question
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.stack import Limits, Stack
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.dns_client import Answered
+from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.rebinding import EXTENSIONS
@@ -154,10 +157,16 @@ class SimulatedMedia:
         self._wire.call_later(0.002, lambda: self.on_notice(notice))
 
 
-class SimulatedSwitch:
-    """One switch at one address."""
+def _no_dns(question: Question) -> Deferred[Answered]:
+    raise AssertionError(f"{question}: the trunks of this simulation have numeric addresses")
 
-    def __init__(self, wire: Wire, address: Address, snapshot: RoutingSnapshot) -> None:
+
+class SimulatedSwitch:
+    """One switch at one address; ``ask`` is its DNS."""
+
+    def __init__(
+        self, wire: Wire, address: Address, snapshot: RoutingSnapshot, ask: Ask = _no_dns
+    ) -> None:
         self.wire = wire
         self.address = address
         self.store = SimulatedStore(wire)
@@ -185,11 +194,14 @@ class SimulatedSwitch:
             self.store,
             now_us=self.now_us,
         )
+        hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
+        hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(
             reactor=WireReactor(wire),
             stack=self.stack,
             sip=self,
+            where=hosts.where,
             media=self.media,
             database=self.store,
             settlements=self.store,
@@ -198,14 +210,18 @@ class SimulatedSwitch:
             registrations=registrations,
             admission=Admission(authenticator, domains, registrar, self.live, CallRate(0)),
             live=self.live,
-            settings=CallSettings("switch", "", CALL_MAX_S, 0.0, {}),
-            now_s=lambda: wire.now_s,
+            settings=CallSettings("switch", "", CALL_MAX_S, 0.0),
+            now_s=self.now_s,
             now_us=self.now_us,
             new_id=lambda: CallId(f"{next(calls):024x}"),
             token=lambda: f"{address.host.replace('.', 'x')}d{next(tokens)}",
         )
         self.media.on_notice = self.calls.media_notice
         wire.attach(StackNode(self.stack, self._told), address)
+
+    def now_s(self) -> float:
+        """The wire's clock."""
+        return self.wire.now_s
 
     def now_us(self) -> int:
         """Wall time, in step with the wire's clock."""

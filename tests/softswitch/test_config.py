@@ -74,12 +74,14 @@ def test_values_are_parsed(tmp_path: Path) -> None:
     config = load(
         written(
             tmp_path,
-            '[sip]\nudp = ["[::1]:5070"]\ntcp = []\n[media]\nports = "30000-30099"\nworkers = 2\n'
+            '[sip]\nudp = ["[::1]:5070"]\ntcp = []\ndns = ["192.0.2.53:53"]\n'
+            '[media]\nports = "30000-30099"\nworkers = 2\n'
             '[limits]\ntrusted_sources = ["10.0.0.0/8", "192.0.2.1"]\n'
             '[web]\npublic_url = "https://portal.example.net/"\n',
         )
     )
     assert config.sip.udp == (Endpoint("::1", 5070),)
+    assert config.sip.dns == (Endpoint("192.0.2.53", 53),)
     assert config.media.ports == PortRange(30_000, 30_099)
     assert config.limits.trusted_sources == (ip_network("10.0.0.0/8"), ip_network("192.0.2.1"))
     assert config.web.public_url == "https://portal.example.net"
@@ -106,6 +108,10 @@ def test_values_are_parsed(tmp_path: Path) -> None:
         (
             '[sip]\nudp = ["127.0.0.1:5060", "127.0.0.1:5060"]\n',
             "2: udp: 127.0.0.1:5060 is listed twice",
+        ),
+        (
+            '[sip]\ndns = ["ns.example.net:53"]\n',
+            "2: dns: ns.example.net:53 is not an address like 127.0.0.1:5060",
         ),
         ('[sip]\ntls = ["0.0.0.0:5061"]\n', "2: tls: TLS is not built yet, leave this empty"),
         ('[sip]\ndigest = ["SHA1"]\n', "2: digest: 'SHA1' is not one of 'MD5' or 'SHA-256'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 from billing.tariff import Rate
@@ -81,17 +80,20 @@ def target(name: str, host: str = "192.0.2.9") -> ev.Target:
 
 
 class Places:
-    """A directory with fixed answers: contacts by extension, one target per trunk."""
+    """A directory with fixed answers: contacts by extension, one target per trunk, none for those
+    whose name begins with "lost"."""
 
     def __init__(self, contacts: dict[str, int] | None = None) -> None:
         self.contacts = contacts if contacts is not None else {"102": 1}
 
-    def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
+    def targets(self, step: RingUser | DialTrunks) -> ev.Found:
         """As many phones as the test said, a target for each trunk."""
         if isinstance(step, DialTrunks):
-            return [target(f"trunk {name}") for name in step.trunks]
+            known = [name for name in step.trunks if not name.startswith("lost")]
+            notes = [f"trunk {name}: unknown" for name in step.trunks if name not in known]
+            return ev.Found([target(f"trunk {name}") for name in known], notes)
         count = self.contacts.get(step.extension, 0)
-        return [target(f"user {step.extension}/{index}") for index in range(count)]
+        return ev.Found([target(f"user {step.extension}/{index}") for index in range(count)])
 
     def media_host(self, local_host: str) -> str:
         """No address translation."""

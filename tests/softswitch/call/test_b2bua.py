@@ -96,7 +96,7 @@ INPUTS = st.one_of(
     st.builds(ev.CreditDenied, HOLDS, st.just("no_credit"), st.booleans()),
     st.builds(ev.BranchRang, st.integers(0, 4), st.sampled_from([180, 183]), SDPS),
     st.builds(ev.BranchAnswered, st.integers(0, 4), SDPS),
-    st.builds(ev.BranchFailed, st.integers(0, 4), STATUSES, st.just("")),
+    st.builds(ev.BranchFailed, st.integers(0, 4), STATUSES, st.just(""), st.none() | PLANS),
     st.builds(ev.CallerCancelled),
     st.builds(ev.CallerAcked, SDPS),
     st.builds(ev.AckMissing, SIDES),

@@ -265,3 +265,36 @@ def test_a_trunk_that_rings_is_not_silent() -> None:
     talk.ports()
     talk.feed(ev.BranchRang(0, 183, b""))
     assert talk.timer("silence") is None
+
+
+def test_trunks_that_lead_nowhere_are_passed_over_and_told() -> None:
+    """The trace has the reason of each, whether another one takes the call or not."""
+    talk = Talk(dial("lost one", "carrier"))
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    assert talk.last(ev.Launch).target.name == "trunk carrier"
+    assert "trunk lost one: unknown" in talk.call.trace
+
+    talk = Talk(dial("lost one", "lost two"))
+    talk.feed(ev.Invited())
+    assert talk.last(ev.AnswerCaller).status == 503
+    assert talk.call.trace[1:4] == [
+        "trunk lost one: unknown",
+        "trunk lost two: unknown",
+        "number +37120000000: nothing to call, 503",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "next_one"),
+    [(503, "trunk carrier"), (408, "trunk carrier"), (500, "trunk other"), (502, "trunk other")],
+)
+def test_which_failures_try_another_address_of_the_trunk(status: int, next_one: str) -> None:
+    """RFC 3263 4.3: 503 and silence are the server's; any other 5xx is the carrier's."""
+    talk = Talk(dial("carrier", "carrier", "other"))
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    talk.feed(ev.BranchFailed(0, status, "no"))
+    assert talk.last(ev.Launch).target.name == next_one

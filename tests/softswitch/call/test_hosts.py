@@ -1,60 +1,166 @@
-"""Trunk destinations given by name."""
+"""Destinations given by name: known before they are needed, and while DNS is away."""
 
 from __future__ import annotations
 
-from typing import Any
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
 
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
-
-from softswitch.call.hosts import TrunkHosts
-from softswitch.routing.model import RoutingSnapshot, Trunk
+from sip.dns_cache import RETRY_S, STALE_MAX_S
+from sip.dns_records import Answer, Srv
+from softswitch.call.hosts import IN_FLIGHT_MAX, Hosts
+from softswitch.routing.model import RoutingSnapshot
 from softswitch.snapshot import SnapshotHolder
+from tests.softswitch.call.fake_dns import TTL_S, FakeDns
+
+TRUNK = "sip:carrier.example"
+ZONE: dict[str, Answer] = {
+    "SRV _sip._udp.carrier.example": (Srv(1, 1, 5062, "a.example"), Srv(2, 1, 5063, "b.example")),
+    "A a.example": ("192.0.2.1",),
+    "A b.example": ("192.0.2.2",),
+}
+QUESTIONS = ["NAPTR carrier.example", *ZONE]
+BOTH = ["192.0.2.1:5062", "192.0.2.2:5063"]
 
 
-class FakeResolver:
-    """A reactor whose resolver knows some names."""
+class HostsCase(SynchronousTestCase):
+    """Hosts with a clock and a name server of the test."""
 
-    def __init__(self, **known: str) -> None:
-        self.known = {name.replace("_", "."): address for name, address in known.items()}
-        self.asked: list[str] = []
-        self.nameResolver = self
+    def setUp(self) -> None:
+        self.dns = FakeDns(ZONE)
+        self.now_s = 1000.0
+        self.hosts = Hosts(
+            self.dns.ask, {"udp": ("A",)}, now_s=lambda: self.now_s, draw=lambda _: 0
+        )
 
-    def resolveHostName(self, receiver: Any, host: str) -> None:
-        """Answer at once, as IHostnameResolver does in time."""
-        self.asked.append(host)
-        receiver.resolutionBegan(None)
-        if host in self.known:
-            receiver.addressResolved(IPv4Address("UDP", self.known[host], 0))
-        receiver.resolutionComplete()
+    def keep(self, after_s: float = 0.0) -> None:
+        """Time passes, and the trunks' destinations are looked at."""
+        self.now_s += after_s
+        self.hosts.keep([TRUNK])
 
-
-def trunks(**destinations: str) -> dict[str, Trunk]:
-    """Trunks by name and destination."""
-    return {name: Trunk(name, (), uri, "e164", 0) for name, uri in destinations.items()}
+    def ways(self, destination: str = TRUNK) -> list[str]:
+        """The addresses that a call would try now."""
+        return [str(address) for _, address in self.hosts.where(destination).candidates]
 
 
-def refreshed(hosts: TrunkHosts, reactor: FakeResolver, **destinations: str) -> None:
-    """Run one refresh to its end."""
-    done = Deferred.fromCoroutine(hosts.refresh(trunks(**destinations), reactor))  # type: ignore[arg-type]
-    assert done.called
+class AheadTests(HostsCase):
+    """Nothing is asked for when a call needs it."""
+
+    def test_a_destination_is_followed_to_its_addresses(self) -> None:
+        """One question leads to the next; a call finds all of them answered."""
+        self.keep()
+        assert self.dns.taken() == QUESTIONS
+        assert self.ways() == BOTH
+        assert self.dns.taken() == []
+
+    def test_answers_are_renewed_before_they_end(self) -> None:
+        """The call before the end and the one after it ask nothing."""
+        self.keep()
+        self.dns.taken()
+        self.keep(TTL_S * 0.7)
+        assert self.dns.taken() == []
+        self.keep(TTL_S * 0.2)
+        assert self.dns.taken() == QUESTIONS
+        self.now_s += TTL_S * 0.2
+        assert self.ways() == BOTH
+        assert self.dns.taken() == []
+
+    def test_a_change_is_seen(self) -> None:
+        """By the first call after the renewal."""
+        self.keep()
+        self.dns.zone["A a.example"] = ("192.0.2.77",)
+        self.keep(TTL_S)
+        assert self.ways()[0] == "192.0.2.77:5062"
+
+    def test_one_question_is_asked_once(self) -> None:
+        """However many calls wait for the same name."""
+        self.dns.slow = True
+        for _ in range(5):
+            assert self.ways() == []
+            assert self.ways("sip:carrier.example;transport=udp") == []
+        assert self.dns.taken() == ["NAPTR carrier.example", "SRV _sip._udp.carrier.example"]
+        self.dns.answer()
+        assert sorted(self.dns.taken()) == ["A a.example", "A b.example"]
+
+    def test_idle_is_told_when_everything_was_answered(self) -> None:
+        """What a start waits for."""
+        self.dns.slow = True
+        self.keep()
+        idle = self.hosts.idle()
+        for _ in range(3):
+            self.assertNoResult(idle)
+            self.dns.answer()
+        self.successResultOf(idle)
+        self.successResultOf(self.hosts.idle())
+
+    def test_numeric_destinations_ask_nobody(self) -> None:
+        """And what is no URI is a reason."""
+        assert self.ways("sip:192.0.2.9:5070") == ["192.0.2.9:5070"]
+        assert self.hosts.where("no uri").reason
+        assert self.dns.taken() == []
+
+    def test_questions_at_once_are_bounded(self) -> None:
+        """A carrier could show a new name with each call."""
+        self.dns.slow = True
+        for number in range(IN_FLIGHT_MAX + 50):
+            self.ways(f"sip:h{number}.example:5060")
+        assert len(self.dns.taken()) == IN_FLIGHT_MAX
 
 
-def test_only_names_are_looked_up() -> None:
-    """A numeric destination needs nobody."""
-    hosts, reactor = TrunkHosts(), FakeResolver(sip_example_net="192.0.2.7")
-    refreshed(hosts, reactor, a="sip:sip.example.net", b="sip:192.0.2.9:5070", c="no uri")
-    assert reactor.asked == ["sip.example.net"]
-    assert hosts == {"sip.example.net": "192.0.2.7"}
+class OutageTests(HostsCase):
+    """Calls go on while DNS is away, and people are told."""
 
+    def setUp(self) -> None:
+        super().setUp()
+        self.told: list[LogEvent] = []
+        globalLogPublisher.addObserver(self.told.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.told.append)
 
-def test_a_name_keeps_its_address_while_the_resolver_is_away() -> None:
-    """Calls go on through an outage of DNS."""
-    hosts, reactor = TrunkHosts(), FakeResolver(sip_example_net="192.0.2.7")
-    refreshed(hosts, reactor, a="sip:sip.example.net")
-    reactor.known.clear()
-    refreshed(hosts, reactor, a="sip:sip.example.net")
-    assert hosts == {"sip.example.net": "192.0.2.7"}
+    def levels(self) -> list[str]:
+        """The levels of the lines since the last time."""
+        told, self.told[:] = list(self.told), []
+        return [event["log_level"].name for event in told]
+
+    def test_what_was_answered_before_is_used_for_a_day(self) -> None:
+        """Then the reason is told instead."""
+        self.keep()
+        self.dns.down = True
+        for _ in range(3):
+            self.keep(STALE_MAX_S / 4)
+            assert self.ways() == BOTH
+        self.keep(STALE_MAX_S / 2)
+        found = self.hosts.where(TRUNK)
+        assert found.candidates == ()
+        assert found.reason == "SRV _sip._udp.carrier.example: no name server answers"
+
+    def test_an_outage_and_its_end_are_told_once(self) -> None:
+        """However often it is tried meanwhile."""
+        self.keep()
+        self.dns.down = True
+        for _ in range(10):
+            self.keep(TTL_S)
+        assert self.levels() == ["warn"]
+        self.dns.down = False
+        self.keep(RETRY_S)
+        assert self.levels() == ["info"]
+
+    def test_a_name_that_is_unknown_at_first_is_found_later(self) -> None:
+        """It is tried every few seconds."""
+        self.dns.down = True
+        self.keep()
+        assert self.ways() == []
+        self.dns.down = False
+        self.keep(RETRY_S)
+        assert self.ways() == BOTH
+
+    def test_a_trunk_without_address_is_told_once(self) -> None:
+        """And once more when that changes."""
+        self.dns.zone.clear()
+        for _ in range(3):
+            self.keep(TTL_S)
+        assert self.levels() == ["warn"]
+        self.dns.zone.update(ZONE)
+        self.keep(TTL_S)
+        assert self.levels() == ["info"]
 
 
 def test_replacing_the_whole_snapshot_is_told() -> None:

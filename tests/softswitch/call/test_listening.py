@@ -56,3 +56,20 @@ def test_a_name_that_did_not_resolve_is_not_called(host: str, reached: bool) -> 
     """Asking for its address here would block every call."""
     listening = Listening(cast(SipService, Everywhere), LISTENERS)
     assert (listening.flow_to(Address(host, 5060), "udp") is not None) is reached
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reach"),
+    [
+        (["192.0.2.1"], {"udp": ("A",)}),
+        (["::1"], {"udp": ("AAAA",)}),
+        (["0.0.0.0", "192.0.2.1", "::"], {"udp": ("AAAA", "A")}),
+    ],
+)
+def test_only_families_with_a_listener_are_reached(
+    hosts: list[str], reach: dict[str, tuple[str, ...]]
+) -> None:
+    """IPv6 first, where there is both."""
+    listeners = [Listener("udp", Address(host, 5060)) for host in hosts]
+    assert Listening(cast(SipService, None), listeners).reach == reach
+    assert "tcp" in Listening(cast(SipService, None), LISTENERS).reach

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sip.resolution import Resolution
 from sip.transaction import Headers
 from softswitch.call.events import Target
 from softswitch.call.legs import invite
@@ -41,9 +42,9 @@ def targets(registrar: Registrar) -> Sequence[Target]:
         now_us=lambda: 0,
         domain=DOMAIN,
         advertised="",
-        hosts={},
+        where=lambda uri: Resolution(),
     )
-    return finder.targets(RingUser(ACCOUNT, ANNA, "102", "", 20))
+    return finder.targets(RingUser(ACCOUNT, ANNA, "102", "", 20)).targets
 
 
 def test_phone_is_called_at_its_contact() -> None:
