@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -17,23 +14,13 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from sip.certificate import (
-    CertificateError,
-    Identity,
-    expiry_warning,
-    fits,
-    is_for,
-    read_chain,
-    read_key,
-)
+from sip.certificate import Identity, is_for
+from sip.tls_files import CA_OFF, TlsFailed, TlsFiles
 
 log = Logger()
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL:!aDSS"
 """For TLS 1.2: forward secrecy and authenticated encryption. TLS 1.3 has no others anyway."""
-
-CA_OFF = "off"
-"""In place of a CA file: peers that we connect to are not verified."""
 
 _OPTIONS = (
     SSL.OP_CIPHER_SERVER_PREFERENCE
@@ -42,59 +29,6 @@ _OPTIONS = (
     | SSL.OP_SINGLE_DH_USE
 )
 _SESSION_CONTEXT = b"sip"
-
-FileState = tuple[tuple[int, int, int], ...]  # of each file: time of change in ns, size, inode
-
-
-class TlsFailed(Exception):
-    """TLS cannot be had with these files; one line that names the key and the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """The files that a site has: PEM, and ``ca`` "" (the system's), ``CA_OFF`` or a file."""
-
-    certificate: Path
-    private_key: Path
-    ca: str = ""
-
-    def read(self) -> Identity:
-        """Certificate and key. Raises TlsFailed."""
-        chain = _parsed("certificate", self.certificate, read_chain)
-        key = _parsed("private_key", self.private_key, read_key)
-        if not fits(chain, key):
-            raise TlsFailed(
-                f"sip.private_key {self.private_key}: is not the key of {self.certificate}"
-            )
-        return Identity(chain, key)
-
-    def warning(self, identity: Identity) -> str | None:
-        """A sentence about a certificate that ends soon or has ended."""
-        said = expiry_warning(identity.expires_at, datetime.now(UTC))
-        return said and f"sip.certificate {self.certificate}: {said}"
-
-    def state(self) -> FileState:
-        """What changes when a file is replaced; zeros for one that is not there."""
-        return tuple(_file_state(path) for path in (self.certificate, self.private_key))
-
-
-def _file_state(path: Path) -> tuple[int, int, int]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
-
-
-def _parsed(key: str, path: Path, parse: Any) -> Any:
-    # Any: the two kinds of files have nothing in common.
-    try:
-        return parse(path.read_bytes())
-    except OSError as error:
-        reason = (error.strerror or "unreadable").lower()
-        raise TlsFailed(f"sip.{key} {path}: {reason}") from None
-    except CertificateError as error:
-        raise TlsFailed(f"sip.{key} {path}: {error}") from None
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -117,9 +51,10 @@ class Tls:
         """Whether peers that we connect to have to prove who they are."""
         return self._files.ca != CA_OFF
 
-    def warning(self) -> str | None:
-        """A sentence about a certificate that ends soon or has ended."""
-        return self._files.warning(self._identity)
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence about a certificate that ends soon or has ended, or none."""
+        said = self._files.warning(self._identity, datetime.now(UTC))
+        return () if said is None else (said,)
 
     # Any: mypy does not know who provides which of zope's interfaces.
 
@@ -210,10 +145,10 @@ def _context(identity: Identity) -> SSL.Context:
     context.set_cipher_list(CIPHERS)
     own, *others = identity.chain
     try:
-        context.use_certificate(crypto.X509.from_cryptography(own))
+        context.use_certificate(own)
         for other in others:
-            context.add_extra_chain_cert(crypto.X509.from_cryptography(other))
-        context.use_privatekey(crypto.PKey.from_cryptography_key(identity.key))  # type: ignore[arg-type]
+            context.add_extra_chain_cert(other)
+        context.use_privatekey(identity.key)  # type: ignore[arg-type]  # refused: a foreign kind
     except (SSL.Error, crypto.Error, TypeError) as error:
         raise TlsFailed(f"sip.certificate: cannot be used: {failure_text(error)}") from None
     return context

@@ -10,7 +10,8 @@ from sip.dialog import Dialog
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
 
-SIP_PORT = 5060
+SIP_PORT = 5060  # RFC 3261 19.1.2
+SIPS_PORT = 5061
 HOSTS_CACHED = 4096  # parsed hosts of carriers' contacts
 
 
@@ -28,22 +29,27 @@ class Addresses:
     """``advertised`` stands for our own host where it is set: the public address behind NAT."""
 
     def __init__(self, listeners: Listeners, advertised: str) -> None:
-        self._listeners = listeners
+        self.listeners = listeners
         self._advertised = advertised
 
     def sent_by(self, flow: Flow) -> Address:
         """Our address in Via."""
-        address = self._listeners.contact_address(flow)
-        return Address(self._advertised, address.port) if self._advertised else address
+        host, port = self.listeners.contact_address(flow)
+        return Address(shown_host(self._advertised, host), port)
 
-    def contact(self, flow: Flow) -> str:
-        """Our Contact."""
+    def contact(self, flow: Flow, uri: str = "sip:") -> str:
+        """Our Contact; a SIPS one for a request to a SIPS URI (RFC 3261 12.1.1, 8.1.1.8)."""
         suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        if uri[:5].lower() == "sips:":
+            return f"<sips:{self.sent_by(flow)}>"
         return f"<sip:{self.sent_by(flow)}{suffix}>"
 
     def flow_of_carrier(self, dialog: Dialog) -> Flow:
         """The way to a carrier: where its Contact or its first proxy says (RFC 3261 12.2.1.1), if
-        that is numeric and we have a listener for it."""
+        that is numeric and we have a listener for it. One who is proven by a certificate stays on
+        the connection for which that holds: the certificate names no address."""
+        if dialog.flow.transport == "tls":
+            return dialog.flow
         hop = parse_uri(dialog.next_hop)
         transport = (hop.params.get("transport") or dialog.flow.transport).lower()
         if transport != dialog.flow.transport or not is_address(hop.host):
@@ -51,7 +57,15 @@ class Addresses:
         remote = Address(hop.host, hop.port or SIP_PORT)
         if remote == dialog.flow.remote:
             return dialog.flow
-        return self._listeners.flow_to(remote, transport) or dialog.flow
+        return self.listeners.flow_to(remote, transport) or dialog.flow
+
+
+def shown_host(advertised: str, local_host: str) -> str:
+    """The host that peers are told of: the public one where there is one of the same family, since
+    who speaks IPv6 to us cannot be sent to an IPv4 address."""
+    if advertised and (":" in advertised) == (":" in local_host):
+        return advertised
+    return local_host
 
 
 @lru_cache(maxsize=HOSTS_CACHED)

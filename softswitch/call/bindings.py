@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
+from softswitch.call.addresses import SIP_PORT, SIPS_PORT
 from softswitch.call.contacts import AskedContact
-
-SIP_PORT = 5060  # RFC 3261 19.1.2
-SIPS_PORT = 5061
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ def other_side(side: Side) -> Side:
 
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
-    tags, ``name`` what the call page calls it ("user 101", "trunk carrier")."""
+    tags, ``name`` what the call page calls it ("user 101", "trunk carrier"); ``is_configured``: its
+    address is, so it is not behind NAT."""
 
     uri: str
     flow: Flow
@@ -35,6 +36,7 @@ class Target(NamedTuple):
     extension: Extension | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    is_configured: bool = False
 
 
 # --- inputs ---------------------------------------------------------------------------------------

@@ -38,13 +38,14 @@ class CallerLeg:
 @dataclass(slots=True)
 class BranchLeg:
     """One branch. ``dialog`` exists from the first 2xx on; ``on_trunk``: it takes a channel of
-    its trunk."""
+    its trunk; ``udp_target``: where it goes if the TCP that it was too large for does not work."""
 
     target: Target
     contact: str
     tx: ClientTransaction
     dialog: Dialog | None = None
     on_trunk: bool = False
+    udp_target: Target | None = None
 
 
 @dataclass(slots=True)

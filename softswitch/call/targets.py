@@ -9,6 +9,7 @@ from sip.abnf import quote
 from sip.errors import RemoteError
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
+from softswitch.call.addresses import SIP_PORT, SIPS_PORT, shown_host
 from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
@@ -16,7 +17,6 @@ from softswitch.routing.model import RoutingSnapshot, Trunk, User
 from softswitch.routing.plan import DialTrunks, RingUser
 
 ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 4.1.1.3
-SIP_PORT = 5060
 DESTINATIONS_MAX = 1024  # parsed trunk URIs kept; there are as many as trunks
 
 FlowTo = Callable[[Address, str], Flow | None]
@@ -27,7 +27,10 @@ def trunk_address(destination: str) -> tuple[Address, str]:
     """Host, port and transport of a trunk's destination URI. Raises RemoteError."""
     uri = parse_uri(destination)
     transport = (uri.params.get("transport") or "udp").lower()
-    return Address(uri.host, uri.port or SIP_PORT), transport
+    if uri.scheme == "sips":
+        transport = "tls"
+    usual_port = SIPS_PORT if transport == "tls" else SIP_PORT
+    return Address(uri.host, uri.port or usual_port), transport
 
 
 class TargetFinder:
@@ -63,7 +66,7 @@ class TargetFinder:
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
-        return self._advertised or local_host
+        return shown_host(self._advertised, local_host)
 
     def targets(self, step: RingUser | DialTrunks) -> Sequence[Target]:
         """All contacts of a user at once, or a target per trunk to be tried in order."""
@@ -83,6 +86,7 @@ class TargetFinder:
                 name=f"user {step.extension}",
                 account=step.account,
                 extension=step.extension,
+                is_configured=user.static is not None,
             )
             for uri, flow in self._contacts(user)
         ]
@@ -119,17 +123,26 @@ class TargetFinder:
         flow = self._flow_to(Address(host, address.port), transport)
         if flow is None:
             return None
+        if transport == "tls":
+            flow = flow._replace(host=address.host)
         number = _as_trunk_wants(trunk, step.number)
-        shown = self._advertised or flow.local.host
+        shown = shown_host(self._advertised, flow.local.host)
         caller = _as_trunk_wants(trunk, step.caller)
         return Target(
-            uri=f"sip:{number}@{address}" + ("" if transport == "udp" else ";transport=tcp"),
+            uri=_carrier_uri(trunk.destination, number, address, transport),
             flow=flow,
             to=f"<sip:{number}@{address}>",
             caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
             name=f"trunk {trunk.name}",
             trunk=trunk.name,
+            is_configured=True,
         )
+
+
+def _carrier_uri(destination: str, number: str, address: Address, transport: str) -> str:
+    if destination[:5].lower() == "sips:":
+        return f"sips:{number}@{address}"
+    return f"sip:{number}@{address}" + ("" if transport == "udp" else f";transport={transport}")
 
 
 def _as_trunk_wants(trunk: Trunk, number: str) -> str:
