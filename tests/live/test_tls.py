@@ -1,0 +1,165 @@
+"""Phones over TLS: registration, calls, a certificate that is replaced, and connections by the
+thousand."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.live.conftest import Stage
+from tests.live.service import DOMAIN, Service, eventually
+from tests.live.test_speech import SAME, TALK_S, heard
+from tests.live.world import Document, account, world
+from tests.sip.certificates import WEEK, Issued, issue
+
+ACCOUNT = "000000212"
+CONNECTIONS = 3000
+CONNECTIONS_AT_ONCE = 100
+
+
+class Secure:
+    """A service with a TLS listener beside the others, and its certificate files."""
+
+    def __init__(self, stage: Stage, state: Document | None = None, **sip: str) -> None:
+        self.folder = stage.folder / "certificates"
+        self.folder.mkdir()
+        certificate, key = issue(DOMAIN).write(self.folder)
+        files = {"certificate": str(certificate), "private_key": str(key), **sip}
+        self.service = stage.installed(sip=files)
+        self.server = f"{self.service.host}:5061"
+        self.service.configure("sip", tls=[self.server])
+        if state is not None:
+            self.service.apply(state)
+
+    def renew(self, issued: Issued) -> None:
+        """Put another certificate in its place."""
+        issued.write(self.folder)
+
+    def shown(self) -> bytes:
+        """The certificate that a new connection sees."""
+        with self.connect() as connection:
+            shown = connection.getpeercert(binary_form=True)
+        assert shown is not None
+        return shown
+
+    def connect(self) -> ssl.SSLSocket:
+        """A new connection."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        host, port = self.server.split(":")
+        return context.wrap_socket(socket.create_connection((host, int(port)), timeout=10))
+
+
+@pytest.fixture
+def secure(stage: Stage) -> Iterator[Secure]:
+    """Started, with one account."""
+    made = Secure(stage, world(account()))
+    made.service.start()
+    yield made
+    assert "Traceback" not in made.service.log.read_text()
+
+
+def test_phones_over_tls_talk(stage: Stage, secure: Secure) -> None:
+    """Registered, called and heard over TLS; the other phone uses UDP."""
+    anna = stage.phone(
+        secure.service, ACCOUNT, "101", says="first", transport="tls", server=secure.server
+    )
+    gate = stage.phone(secure.service, ACCOUNT, "102", says="second")
+    assert {row["transport"] for row in secure.service.show("registrations")} == {"tls", "udp"}
+    for caller, called, number in ((anna, gate, "102"), (gate, anna, "101")):
+        caller.dial(number)
+        caller.wait_for("CALL_ESTABLISHED")
+        called.wait_for("CALL_ESTABLISHED")
+        time.sleep(TALK_S)
+        called.hang_up()
+        caller.wait_for("CALL_CLOSED")
+        assert heard(gate, "first", stage) >= SAME
+        assert heard(anna, "second", stage) >= SAME
+    assert len(secure.service.cdrs(ACCOUNT, 2)) == 2
+
+
+def test_a_new_certificate_is_used_without_a_restart(stage: Stage, secure: Secure) -> None:
+    """The connection of a registered phone lives on: it is called over it afterwards."""
+    anna = stage.phone(secure.service, ACCOUNT, "101", transport="tls", server=secure.server)
+    gate = stage.phone(secure.service, ACCOUNT, "102")
+    before = secure.service.show("registrations", ACCOUNT)
+    first = secure.shown()
+    secure.renew(issue(DOMAIN))
+    second = secure.shown()
+    assert second != first
+    (secure.folder / "key.pem").write_text("half a fi")
+    assert secure.shown() == second
+    (line,) = [line for line in secure.service.output().splitlines() if "stays in use" in line]
+    assert f"sip.private_key {secure.folder}/key.pem: holds no private key" in line
+
+    gate.dial("101")
+    gate.wait_for("CALL_ESTABLISHED")
+    anna.hang_up()
+    gate.wait_for("CALL_CLOSED")
+    sources = [row["source"] for row in secure.service.show("registrations", ACCOUNT)]
+    assert sources == [row["source"] for row in before]
+
+
+def test_thousands_of_connections_leave_nothing(secure: Secure) -> None:
+    """Opened with a handshake, half of them closed in order and half just dropped."""
+    host, port = secure.server.split(":")
+    before = descriptors(secure.service)
+    for number in range(0, CONNECTIONS, CONNECTIONS_AT_ONCE):
+        with ExitStack() as stack:
+            for _ in range(CONNECTIONS_AT_ONCE // 2):
+                stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+            if number % 500 == 0:
+                for _ in range(20):
+                    stack.enter_context(secure.connect())
+            for _ in range(CONNECTIONS_AT_ONCE // 2):
+                stack.enter_context(socket.create_connection((host, 5060), timeout=10))
+    assert eventually(lambda: descriptors(secure.service) <= before, within_s=20)
+    status = secure.service.ok("status", "--json")
+    assert '"sip_connections": 0' in status
+
+
+def descriptors(service: Service) -> int:
+    """How many files and sockets the service has open."""
+    return len(os.listdir(f"/proc/{service.pid}/fd"))
+
+
+@pytest.mark.parametrize("wrong", ["missing", "other key"])
+def test_wrong_files_are_one_line(stage: Stage, wrong: str) -> None:
+    """The start ends with 1, and ``check`` says the same."""
+    secure = Secure(stage)
+    key = secure.folder / "key.pem"
+    if wrong == "missing":
+        key.unlink()
+        said = f"sip.private_key {key}: no such file or directory"
+    else:
+        key.write_bytes(issue("other").key_pem())
+        said = f"sip.private_key {key}: is not the key of {secure.folder / 'certificate.pem'}"
+    checked = secure.service.command("check")
+    assert (checked.returncode, checked.stderr.strip()) == (1, said)
+    secure.service.launch()
+    assert secure.service.wait(30) == 1
+    output = secure.service.output()
+    assert said in output.splitlines()
+    assert "Traceback" not in output
+
+
+def test_a_certificate_that_ends_soon_is_told(stage: Stage) -> None:
+    """In the log at start, in ``check`` and in ``status``; when it has ended, ``check`` fails."""
+    secure = Secure(stage)
+    secure.renew(issue(DOMAIN, lasts=WEEK))
+    secure.service.start()
+    said = f"sip.certificate {secure.folder / 'certificate.pem'}: expires on "
+    assert said in secure.service.output()
+    assert said in secure.service.ok("check")
+    assert f"warning: {said}" in secure.service.ok("status")
+    secure.renew(issue(DOMAIN, lasts=-WEEK))
+    checked = secure.service.command("check")
+    assert checked.returncode == 1
+    assert checked.stderr.startswith(said.replace("expires", "expired"))
