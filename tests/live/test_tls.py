@@ -15,10 +15,11 @@ import pytest
 from tests.live.conftest import Stage
 from tests.live.service import DOMAIN, Service, eventually
 from tests.live.test_speech import SAME, TALK_S, heard
-from tests.live.world import Document, account, world
+from tests.live.world import Document, account, rate, trunk, world
 from tests.sip.certificates import WEEK, Issued, issue
 
 ACCOUNT = "000000212"
+NUMBER = "+37070044961"
 CONNECTIONS = 3000
 CONNECTIONS_AT_ONCE = 100
 
@@ -26,14 +27,13 @@ CONNECTIONS_AT_ONCE = 100
 class Secure:
     """A service with a TLS listener beside the others, and its certificate files."""
 
-    def __init__(self, stage: Stage, state: Document | None = None, **sip: str) -> None:
-        self.folder = stage.folder / "certificates"
-        self.folder.mkdir()
-        certificate, key = issue(DOMAIN).write(self.folder)
-        files = {"certificate": str(certificate), "private_key": str(key), **sip}
-        self.service = stage.installed(sip=files)
+    def __init__(self, stage: Stage, state: Document | None = None) -> None:
+        self.service = stage.installed()
+        self.folder = self.service.folder
         self.server = f"{self.service.host}:5061"
-        self.service.configure("sip", tls=[self.server])
+        certificate, key = issue(DOMAIN, self.service.host).write(self.folder)
+        files = {"certificate": str(certificate), "private_key": str(key)}
+        self.service.configure("sip", tls=[self.server], **files)
         if state is not None:
             self.service.apply(state)
 
@@ -123,6 +123,33 @@ def test_thousands_of_connections_leave_nothing(secure: Secure) -> None:
     assert eventually(lambda: descriptors(secure.service) <= before, within_s=20)
     status = secure.service.ok("status", "--json")
     assert '"sip_connections": 0' in status
+
+
+@pytest.mark.parametrize("trusts", [True, False])
+def test_a_trunk_over_tls_has_to_prove_who_it_is(stage: Stage, trusts: bool) -> None:
+    """Another switch is the carrier; one whose certificate nobody vouches for gets no call."""
+    here, carrier = Secure(stage), Secure(stage)
+    if trusts:
+        here.service.configure("sip", tls_ca=str(carrier.folder / "certificate.pem"))
+    destination = f"sip:{carrier.server};transport=tls"
+    outgoing = trunk("carrier", carrier.service.host, destination=destination)
+    here.service.apply(world(account(), trunks=(outgoing,), rates=(rate("370"),)))
+    incoming = trunk("customer", here.service.host)
+    carrier.service.apply(world(account("000000213", numbers=(NUMBER,)), trunks=(incoming,)))
+    here.service.start()
+    carrier.service.start()
+    called = stage.phone(carrier.service, "000000213", "101")
+    caller = stage.phone(here.service, ACCOUNT, "101")
+    caller.dial(NUMBER)
+    if trusts:
+        caller.wait_for("CALL_ESTABLISHED")
+        called.wait_for("CALL_ESTABLISHED")
+        called.hang_up()
+    caller.wait_for("CALL_CLOSED")
+    (cdr,) = here.service.cdrs(ACCOUNT)
+    assert (cdr["cause"] == "answered") is trusts
+    untrusted = f"tls to {carrier.server}: certificate verify failed"
+    assert (untrusted in here.service.output()) is not trusts
 
 
 def descriptors(service: Service) -> int:
