@@ -114,12 +114,13 @@ class Secure:
         return wire, tcp, peer
 
     def carrier(self, shown: Issued) -> tuple[Any, FakeTcp, Peer]:
-        """A carrier that shows this certificate to our request."""
+        """A carrier that shows this certificate to our request, and asks for ours."""
         self.streams.send(MESSAGE, CARRIER)
         wire, tcp = self.opened()
         context = SSL.Context(SSL.TLS_METHOD)
         context.use_certificate(shown.certificate)
         context.use_privatekey(shown.key)
+        context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         peer = Peer(context, accepts=True)
         self.talk(wire, tcp, peer)
         return wire, tcp, peer
@@ -235,10 +236,11 @@ def test_a_broken_new_certificate_is_told_once(secure: Secure, said: list[str]) 
 
 
 def test_a_carrier_that_proves_who_it_is_gets_the_request(secure: Secure) -> None:
-    """It learns by SNI whom we want; the request waits for the handshake."""
+    """It learns by SNI whom we want, and who we are; the request waits for the handshake."""
     wire, tcp, carrier = secure.carrier(issue("sip.carrier.example", by=secure.authority))
     assert carrier.received == MESSAGE
     assert carrier.connection.get_servername() == b"sip.carrier.example"
+    assert carrier.names() == "first"
     assert secure.lost == []
     secure.streams.send(b"again", CARRIER)
     secure.reactor.advance(0)
