@@ -13,9 +13,11 @@ from contextlib import ExitStack
 import pytest
 
 from tests.live.conftest import Stage
+from tests.live.linphone import Linphone
+from tests.live.ports import claimed_block
 from tests.live.service import DOMAIN, Service, eventually
 from tests.live.test_speech import SAME, TALK_S, heard
-from tests.live.world import Document, account, rate, trunk, world
+from tests.live.world import Document, account, login, password, rate, trunk, world
 from tests.sip.certificates import WEEK, Issued, issue
 
 ACCOUNT = "000000212"
@@ -83,6 +85,35 @@ def test_phones_over_tls_talk(stage: Stage, secure: Secure) -> None:
         assert heard(gate, "first", stage) >= SAME
         assert heard(anna, "second", stage) >= SAME
     assert len(secure.service.cdrs(ACCOUNT, 2)) == 2
+
+
+def test_linphone_over_tls_is_called_and_heard(stage: Stage, secure: Secure) -> None:
+    """It has verified our certificate, which baresip does not."""
+    port = stage.stack.enter_context(claimed_block())
+    folder = stage.folder / "linphone"
+    folder.mkdir()
+    stage.stack.enter_context(
+        Linphone(
+            folder,
+            stage.speech["first"],
+            ca=secure.folder / "certificate.pem",
+            server=secure.server,
+            login=login(ACCOUNT, "101"),
+            password=password("101"),
+            domain=DOMAIN,
+            rtp_port=port,
+        )
+    )
+    (row,) = eventually(lambda: secure.service.show("registrations"), within_s=20)
+    assert row["transport"] == "tls"
+    gate = stage.phone(secure.service, ACCOUNT, "102", says="second")
+    gate.dial("101")
+    gate.wait_for("CALL_ESTABLISHED")
+    time.sleep(TALK_S)
+    gate.hang_up()
+    (cdr,) = secure.service.cdrs(ACCOUNT)
+    assert cdr["cause"] == "answered"
+    assert heard(gate, "first", stage) >= SAME
 
 
 def test_a_new_certificate_is_used_without_a_restart(stage: Stage, secure: Secure) -> None:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from sip import stream_transport
 from sip.flow import Address, Flow
-from sip.stream_connection import CONNECT_TIMEOUT_S, FIRST_MESSAGE_TIMEOUT_S
+from sip.stream_connection import CONNECT_TIMEOUT_S, FIRST_MESSAGE_TIMEOUT_S, UNSENT_BYTES_MAX
 from sip.stream_transport import StreamTransport
 from sip.tls import Tls
 from sip.tls_files import CA_OFF, TlsFailed, TlsFiles
@@ -199,6 +199,18 @@ def test_a_handshake_has_a_time(secure: Secure) -> None:
     """A connection without one is no phone."""
     _, tcp = secure.accept()
     secure.reactor.advance(FIRST_MESSAGE_TIMEOUT_S)
+    assert tcp.aborted
+
+
+def test_a_phone_that_does_not_read_is_cut_off(secure: Secure) -> None:
+    """As over TCP: what waits for it is bounded."""
+    wire, tcp, phone = secure.phone()
+    phone.connection.send(MESSAGE)
+    secure.talk(wire, tcp, phone)
+    ((_, flow),) = secure.delivered
+    tcp.producer.pauseProducing()
+    for _ in range(3):
+        secure.streams.send(b"x" * (UNSENT_BYTES_MAX // 2), flow)
     assert tcp.aborted
 
 
