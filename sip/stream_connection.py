@@ -147,6 +147,7 @@ class SipConnection(TwistedProtocol, TimeoutMixin):
             refusal = tls.refusal(shown, asked.host or asked.remote.host)
             if refusal is not None:
                 log.warn("tls to {remote}: {refusal}", remote=asked.remote, refusal=refusal)
+                self._is_closing = True
                 self.cut()
                 return
         self._begin()
@@ -201,11 +202,17 @@ class SipConnection(TwistedProtocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone, by whoever's wish."""
-        if self.flow is None and self.opened_for is not None and self._kind == "tls":
-            why = failure_text(reason.value)
-            log.warn("tls to {remote}: {why}", remote=self.opened_for.remote, why=why)
+        if self.flow is None and self._kind == "tls" and not self._is_closing:
+            self._tell_failed_handshake(failure_text(reason.value))
         self._time_out_after(None)
         self._streams.forget(self)
+
+    def _tell_failed_handshake(self, why: str) -> None:
+        """Ours are a trunk that does not work; most that come in are scanners."""
+        if self.opened_for is None:
+            log.debug("tls from {remote}: {why}", remote=self.transport.getPeer(), why=why)
+        else:
+            log.warn("tls to {remote}: {why}", remote=self.opened_for.remote, why=why)
 
     # IPushProducer: the transport says when its buffer is full
 

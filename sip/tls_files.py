@@ -39,8 +39,8 @@ class TlsFiles:
 
     def read(self) -> Identity:
         """Certificate and key; the CA file is looked at too. Raises TlsFailed."""
-        if self.ca not in ("", CA_OFF):
-            _parsed("tls_ca", Path(self.ca), read_chain)
+        for path in self._ca_files():
+            _parsed("tls_ca", path, read_chain)
         chain = _parsed("certificate", self.certificate, read_chain)
         key = _parsed("private_key", self.private_key, read_key)
         if not fits(chain, key):
@@ -56,7 +56,11 @@ class TlsFiles:
 
     def state(self) -> FileState:
         """What changes when a file is replaced; zeros for one that is not there."""
-        return tuple(_file_state(path) for path in (self.certificate, self.private_key))
+        paths = (self.certificate, self.private_key, *self._ca_files())
+        return tuple(map(_file_state, paths))
+
+    def _ca_files(self) -> tuple[Path, ...]:
+        return () if self.ca in ("", CA_OFF) else (Path(self.ca),)
 
 
 def _file_state(path: Path) -> tuple[int, int, int]:

@@ -30,6 +30,9 @@ class Secure:
     """A service with a TLS listener beside the others, and its certificate files."""
 
     def __init__(self, stage: Stage, state: Document | None = None) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE
         self.service = stage.installed()
         self.folder = self.service.folder
         self.server = f"{self.service.host}:5061"
@@ -52,11 +55,8 @@ class Secure:
 
     def connect(self) -> ssl.SSLSocket:
         """A new connection."""
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
         host, port = self.server.split(":")
-        return context.wrap_socket(socket.create_connection((host, int(port)), timeout=10))
+        return self._context.wrap_socket(socket.create_connection((host, int(port)), timeout=10))
 
 
 @pytest.fixture
@@ -139,16 +139,15 @@ def test_a_new_certificate_is_used_without_a_restart(stage: Stage, secure: Secur
 
 
 def test_thousands_of_connections_leave_nothing(secure: Secure) -> None:
-    """Opened with a handshake, half of them closed in order and half just dropped."""
+    """A quarter over TLS, a quarter that never shakes hands, half over TCP."""
     host, port = secure.server.split(":")
     before = descriptors(secure.service)
-    for number in range(0, CONNECTIONS, CONNECTIONS_AT_ONCE):
+    for _ in range(0, CONNECTIONS, CONNECTIONS_AT_ONCE):
         with ExitStack() as stack:
-            for _ in range(CONNECTIONS_AT_ONCE // 2):
+            for _ in range(CONNECTIONS_AT_ONCE // 4):
                 stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
-            if number % 500 == 0:
-                for _ in range(20):
-                    stack.enter_context(secure.connect())
+            for _ in range(CONNECTIONS_AT_ONCE // 4):
+                stack.enter_context(secure.connect())
             for _ in range(CONNECTIONS_AT_ONCE // 2):
                 stack.enter_context(socket.create_connection((host, 5060), timeout=10))
     assert eventually(lambda: descriptors(secure.service) <= before, within_s=20)

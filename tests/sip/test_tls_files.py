@@ -48,7 +48,9 @@ def test_a_wrong_file_is_named_with_its_key(files: TlsFiles, tmp_path: Path) -> 
 
 
 def test_a_replaced_file_changes_the_state(files: TlsFiles) -> None:
-    """So does one that is gone."""
+    """So does one that is gone; CAs count too."""
+    with_ca = TlsFiles(files.certificate, files.private_key, str(files.certificate))
+    assert len(with_ca.state()) == len(files.state()) + 1
     before = files.state()
     assert files.state() == before
     issue("x").write(files.certificate.parent)
