@@ -158,11 +158,10 @@ class StreamTransport:
     def send(self, data: bytes, flow: Flow) -> None:
         """Send over the flow's connection, or open one when it is numbered 0. An answer whose
         connection is gone goes over a new one (RFC 3261 18.2.2)."""
+        if flow.connection and flow.connection not in self._connections:
+            flow = _after_loss(data, flow)
         if flow.connection:
             connection = self._connections.get(flow.connection)
-            if connection is None and data.startswith(b"SIP/2.0 "):
-                self.send(data, flow_after_loss(parse_message(data).via, flow))
-                return
         else:
             connection = self._opened.get(_destination(flow)) or self._open(flow)
         if connection is None:
@@ -234,3 +233,13 @@ class StreamTransport:
 
 def _destination(flow: Flow) -> Destination:
     return flow.transport, flow.remote, flow.host
+
+
+def _after_loss(data: bytes, flow: Flow) -> Flow:
+    """Where an answer goes instead; a request stays with its connection, and is lost with it."""
+    if not data.startswith(b"SIP/2.0 "):
+        return flow
+    try:
+        return flow_after_loss(parse_message(data).via, flow)
+    except RemoteError:  # the answer to something broken, with the Via that it had
+        return flow

@@ -76,3 +76,10 @@ def is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two hosts are the same; an IPv6 address can be written in many ways."""
+    if one == other:
+        return True
+    return is_address(one) and is_address(other) and ip_address(one) == ip_address(other)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
-from softswitch.call.addresses import SIP_PORT, SIPS_PORT
+from softswitch.call.addresses import SIP_PORT, SIPS_PORT, same_host
 from softswitch.call.contacts import AskedContact
 
 
@@ -74,7 +74,7 @@ def revive(row: BindingRow) -> Bound | None:
     uri = parse_uri(row.contact)
     remote = parse_address(row.source)
     if row.transport != "udp":
-        if uri.host != remote.host:
+        if not same_host(uri.host, remote.host):
             return None
         remote = Address(uri.host, uri.port or (SIPS_PORT if row.transport == "tls" else SIP_PORT))
     asked = AskedContact(row.contact, uri.user or "", None, row.q_thousandths)

@@ -191,6 +191,7 @@ class SipSide:
     def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         response, live = event.response, role.call
         if response.status < 200:
+            live.branches[role.branch].udp_target = None  # it rings: TCP works
             self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
@@ -135,6 +137,17 @@ def test_a_stream_that_cannot_be_cut_is_closed() -> None:
     assert len(streams.delivered) == 1
 
 
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([MESSAGE, MESSAGE[:50], b"\r\n"])))
+def test_nothing_that_a_peer_sends_raises(chunks: list[bytes]) -> None:
+    """It gets messages in, or its connection closed."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    for chunk in chunks:
+        phone.dataReceived(chunk)
+    assert tcp.closing == bool(streams.refused)
+    assert len(streams.refused) <= 1
+
+
 def test_a_lost_connection_is_told_and_forgotten() -> None:
     """Sending on it afterwards is told as lost again, and opens nothing."""
     streams = Streams()
@@ -263,6 +276,17 @@ def test_an_answer_whose_connection_is_gone_goes_over_a_new_one() -> None:
     assert tcp.written == answer * 2
     streams.streams.send(b"INVITE", flow)
     assert streams.lost[-1] == flow
+
+
+def test_an_answer_to_something_broken_is_lost_with_its_connection() -> None:
+    """Its Via is the peer's, and may be anything."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    assert phone.flow is not None
+    lose(phone)
+    streams.streams.send(answer_to("no host at all"), phone.flow)
+    assert streams.lost == [phone.flow, phone.flow]
+    assert streams.reactor.tcpClients == []
 
 
 def test_an_answer_without_a_port_in_its_via_goes_to_the_usual_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sip.flow import Address, Flow
-from softswitch.call.addresses import Addresses, shown_host
+from softswitch.call.addresses import Addresses, same_host, shown_host
 from softswitch.call.targets import trunk_address
 
 HERE = Address("198.51.100.1", 5060)
@@ -70,3 +70,17 @@ def test_contact_says_how_to_reach_us(
 def test_a_trunks_destination(destination: str, address: Address, transport: str) -> None:
     """Usual ports are those of the transport (RFC 3261 19.1.2)."""
     assert trunk_address(destination) == (address, transport)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("203.0.113.9", "203.0.113.9", True),
+        ("2001:db8:0:0::9", "2001:db8::9", True),
+        ("2001:db8::9", "2001:db8::8", False),
+        ("phone.example", "203.0.113.9", False),
+    ],
+)
+def test_the_same_host_in_other_words(one: str, other: str, same: bool) -> None:
+    """A phone's Contact may spell out what the kernel abbreviates."""
+    assert same_host(one, other) is same
