@@ -23,12 +23,15 @@ class Flow(NamedTuple):
     ``local`` is the address that the peer sent to (known by IP_PKTINFO on a wildcard listener), so
     that answers and new requests leave from it. ``connection`` numbers a stream connection of this
     process, 0 for UDP; a stream flow whose number is 0 is opened by the transport when first used.
+    ``host`` is the name that the certificate of a peer has to show to whom TLS is opened ("": its
+    address).
     """
 
     transport: str  # "udp" | "tcp" | "tls"
     local: Address
     remote: Address
     connection: int = 0
+    host: str = ""
 
     @property
     def reliable(self) -> bool:

@@ -14,6 +14,7 @@ from sip.values import parse_cseq
 
 if TYPE_CHECKING:
     from sip.message import Request, Response
+    from sip.values import Via
 
 ClientKey = tuple[str, str]  # branch, method of CSeq
 ServerKey = tuple[str, ...]  # branch, sent-by, method; or the seven parts of RFC 2543
@@ -24,6 +25,7 @@ MAGIC_COOKIE = "z9hg4bk"
 """How a branch begins that is unique by itself (8.1.1.7), in lower case."""
 
 SIP_PORT = 5060
+SIPS_PORT = 5061
 
 
 def client_key(response: Response) -> ClientKey:
@@ -130,6 +132,14 @@ def reply_flow(request: Request, flow: Flow) -> Flow:
     if host != flow.remote.host or port == flow.remote.port:
         return flow
     return flow._replace(remote=Address(host, port))
+
+
+def flow_after_loss(via: Via, flow: Flow) -> Flow:
+    """The way of an answer whose connection is gone: a new one to where the request came from, at
+    the port that its Via names (18.2.2)."""
+    secure = flow.transport == "tls"
+    remote = Address(flow.remote.host, via.port or (SIPS_PORT if secure else SIP_PORT))
+    return Flow(flow.transport, flow.local, remote, host=via.host if secure else "")
 
 
 def _split(sent_by_text: str) -> tuple[str, int]:

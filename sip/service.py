@@ -19,8 +19,10 @@ from sip.stream_transport import StreamTransport
 from sip.transport import Listener, MakeSocket, UdpListener, Unreachable, local_host_towards
 
 if TYPE_CHECKING:
+    from sip.errors import RemoteError
     from sip.events import Event
     from sip.stack import Stack
+    from sip.tls import Tls
 
 log = Logger()
 
@@ -36,12 +38,17 @@ def _ignore(_flow: Flow) -> None:
     """Nobody registers over these flows."""
 
 
+def _never(_flow: Flow) -> bool:
+    """No flow is needed when nothing is sent over it."""
+    return False
+
+
 class SipService(Service):
     """A stack on its listeners.
 
     ``clock`` is monotonic seconds; ``on_event(event, now_s)`` is the user, who may call the stack
     in it; outside of it, call the stack and then ``flush``. ``on_flow_lost`` is told of each stream
-    connection that is gone.
+    connection that is gone; one that ``is_flow_needed`` is not closed for being idle.
     """
 
     name = "sip"
@@ -55,6 +62,8 @@ class SipService(Service):
         clock: Callable[[], float],
         on_event: Callable[[Event, float], None],
         on_flow_lost: Callable[[Flow], None] = _ignore,
+        is_flow_needed: Callable[[Flow], bool] = _never,
+        tls: Tls | None = None,
         make_socket: MakeSocket = socket.socket,
     ) -> None:
         self.stack = stack
@@ -66,7 +75,14 @@ class SipService(Service):
         self._make_socket = make_socket
         self._udp: dict[Address, UdpListener] = {}
         self._local: dict[Listener, Address] = {}
-        self._streams = StreamTransport(reactor, self._receive, self._note_lost)
+        self._streams = StreamTransport(
+            reactor,
+            self._receive,
+            self._note_lost,
+            self._refuse,
+            is_needed=is_flow_needed,
+            tls=tls,
+        )
         self._lost: list[Flow] = []
         self._timer: Any = None
         self._timer_at_s = 0.0
@@ -139,6 +155,11 @@ class SipService(Service):
         self._timer = None
         self._advance(now_s)
         self._settle(now_s)
+
+    def _refuse(self, head: bytes, flow: Flow, error: RemoteError) -> None:
+        """A message could not be cut out of its stream."""
+        self.stack.refuse_malformed(head, flow, error)
+        self.flush()
 
     def _note_lost(self, flow: Flow) -> None:
         """A stream broke: told at once, or, when that happens while sending, right after."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from sip import stun
 from sip.checks import Acceptance, Refusal, reason_of
 from sip.client_transactions import ClientTransactions
 from sip.effects import Counters, Effects
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from sip.transaction import ClientTransaction, ServerTransaction
 
 __all__ = ["Limits", "Stack"]
+
+KEEP_ALIVE_BYTES = b"\r\n\0"
+"""What phones send over UDP for no other reason than to be seen by their NAT."""
 
 
 class Stack:
@@ -88,8 +92,8 @@ class Stack:
         try:
             message = parse_message(data)
         except RemoteError as error:
-            self.effects.counters.malformed += 1
-            self._refuse_malformed(data, flow, error)
+            if flow.reliable or not self._keep_alive(data, flow):
+                self.refuse_malformed(data, flow, error)
             return
         try:
             if isinstance(message, Request):
@@ -169,6 +173,18 @@ class Stack:
         """
         self._clients.flow_failed(flow, now_s)
 
+    def refuse_malformed(self, data: bytes, flow: Flow, error: RemoteError) -> None:
+        """Answer what was broken when it still says whom to answer, and drop the rest."""
+        self.effects.counters.malformed += 1
+        request = salvage(data)
+        if request is None:
+            return
+        try:
+            stamp_source(request, flow)
+            self._servers.refuse(request, flow, Refusal(error.status_hint, reason_of(error)))
+        except RemoteError:
+            return
+
     def advance(self, now_s: float) -> None:
         """Let the timers that are due come up."""
         timers = self.effects.timers
@@ -197,13 +213,12 @@ class Stack:
         if not self._clients.receive(response, flow, now_s):
             self.effects.counters.responses_unmatched += 1
 
-    def _refuse_malformed(self, data: bytes, flow: Flow, error: RemoteError) -> None:
-        """Answer what was broken when it still says whom to answer, and drop the rest."""
-        request = salvage(data)
-        if request is None:
-            return
-        try:
-            stamp_source(request, flow)
-            self._servers.refuse(request, flow, Refusal(error.status_hint, reason_of(error)))
-        except RemoteError:
-            return
+    def _keep_alive(self, data: bytes, flow: Flow) -> bool:
+        """Whether a datagram only keeps a NAT's door open: line breaks, NUL, or STUN, which wants
+        an answer (RFC 5626 4.4.2)."""
+        if not data.strip(KEEP_ALIVE_BYTES):
+            return True
+        answer = stun.answer(data, flow.remote)
+        if answer is not None:
+            self.effects.outgoing.append((answer, flow))
+        return answer is not None

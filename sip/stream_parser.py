@@ -26,12 +26,16 @@ class KeepAlive(enum.Enum):
 class StreamError(RemoteError):
     """The stream cannot be framed any more and has to be closed.
 
-    ``frames`` are the messages and pings that were complete before, in this same feed.
+    ``frames`` are the messages and pings that were complete before, in this same feed; ``head`` is
+    what there is of the head that broke it, for an answer.
     """
 
-    def __init__(self, cause: RemoteError, frames: list[bytes | KeepAlive]) -> None:
+    def __init__(
+        self, cause: RemoteError, frames: list[bytes | KeepAlive], head: bytes = b""
+    ) -> None:
         super().__init__(str(cause), cause.status_hint)
         self.frames = frames
+        self.head = head
 
 
 class StreamParser:
@@ -48,7 +52,7 @@ class StreamParser:
     @property
     def is_idle(self) -> bool:
         """Whether no message has begun, so that closing the connection loses nothing."""
-        return not self._buffer.strip(b"\r\n")
+        return not self._buffer or self._buffer.startswith(b"\r")  # at most half a ping is kept
 
     def feed(self, data: bytes) -> list[bytes | KeepAlive]:
         """The frames that ``data`` completes, each one whole message or a keep-alive.
@@ -65,8 +69,9 @@ class StreamParser:
                 frames.append(frame)
         except RemoteError as error:
             self._broken = error
+            head = bytes(self._buffer[:HEAD_BYTES_MAX]).partition(_BLANK)[0]
             self._buffer.clear()
-            raise StreamError(error, frames) from error
+            raise StreamError(error, frames, head) from error
         return frames
 
     def _next_frame(self) -> bytes | KeepAlive | None:

@@ -29,6 +29,8 @@ from sip.digest import Nonces
 from sip.flow import Address
 from sip.service import SipService
 from sip.stack import Limits, Stack
+from sip.tls import Tls
+from sip.tls_files import TlsFailed
 from sip.transport import Listener, ListenFailed, reason_text
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
@@ -59,6 +61,7 @@ from softswitch.store.connect import StoreError
 from softswitch.store.database import Database
 from softswitch.store.migrate import migrate
 from softswitch.store.spool import SettlementWriter, Spool
+from softswitch.tls_files import tls_files
 from softswitch.verbs import Site
 from web.app import Portal
 from web.deps import DemoLogin, PortalDeps
@@ -86,7 +89,10 @@ class StartError(Exception):
 
 
 # What may stop a start by an operator's doing; anything else is a bug.
-REFUSALS = (StartError, FolderError, StoreError, ListenFailed, SecretsError, ControlError)
+REFUSALS = (
+    *(StartError, FolderError, StoreError, SecretsError, ControlError),
+    *(ListenFailed, TlsFailed),
+)
 
 
 def makeService(options: SwitchOptions) -> Service:
@@ -168,8 +174,9 @@ class Switch(Service):
         await commands.reload()
         live = LiveCalls()
         media = self._make_media()
+        tls = self._make_tls()
         calls, registrations, sip, hosts = self._make_calls(
-            database, settlements, snapshots, live, media
+            database, settlements, snapshots, live, media, tls
         )
         media.on_notice = calls.media_notice
         await registrations.load()
@@ -188,6 +195,7 @@ class Switch(Service):
             view,
             calls.route_state,
             lambda: _in_use(calls, sip, media),
+            lambda: () if tls is None else tls.warnings(),
         )
         self._run(control)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
@@ -230,6 +238,15 @@ class Switch(Service):
         except ValueError as error:
             raise StartError(f"media.ports: {error}") from error
 
+    def _make_tls(self) -> Tls | None:
+        files = tls_files(self._config.sip)
+        if files is None:
+            return None
+        tls = Tls(files)
+        for warning in tls.warnings():
+            log.warn("{warning}", warning=warning)
+        return tls
+
     def _make_calls(
         self,
         database: Database,
@@ -237,6 +254,7 @@ class Switch(Service):
         snapshots: SnapshotHolder,
         live: LiveCalls,
         media: MediaService,
+        tls: Tls | None,
     ) -> tuple[CallService, Registrations, SipService, Hosts]:
         config = self._config.sip
         tokens = Tokens()
@@ -249,7 +267,7 @@ class Switch(Service):
         )
         registrar = Registrar()
         authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
-        addresses = [listener.host for listener in (*config.udp, *config.tcp)]
+        addresses = [listener.host for _, listener in config.listeners()]
         domains = Domains(
             config.domain, config.static_domain, [*addresses, config.advertised_address]
         )
@@ -278,6 +296,8 @@ class Switch(Service):
             clock=monotonic_s,
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
             on_flow_lost=registrations.flow_lost,
+            is_flow_needed=lambda flow: registrar.has_flow(flow) or calls.has_flow(flow),
+            tls=tls,
         )
         listening = Listening(sip, listeners)
         hosts = Hosts(
@@ -403,8 +423,7 @@ async def _run_jobs(database: Database) -> None:
 def _listeners(config: Config) -> Sequence[Listener]:
     return [
         Listener(transport, Address(listen.host, listen.port))
-        for transport, endpoints in (("udp", config.sip.udp), ("tcp", config.sip.tcp))
-        for listen in endpoints
+        for transport, listen in config.sip.listeners()
     ]
 
 

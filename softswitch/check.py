@@ -1,6 +1,7 @@
 """``softswitch check``: what is wrong with configuration and state, port by port.
 
-A finding is a sentence. Notes are what is accepted but not built yet: no mistake of the operator's.
+A finding is a sentence. Notes are no mistake of the operator's: what is accepted but not built yet,
+and what will be wrong soon.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from softswitch.config import Config
+from sip.tls_files import TlsFailed
+from softswitch.config import Config, SipConfig
 from softswitch.routing.inside import NOT_BUILT
 from softswitch.state.check import Elsewhere, findings
 from softswitch.state.model import State, Target
+from softswitch.tls_files import tls_files
 from softswitch.values import Endpoint
 
 
@@ -50,7 +54,23 @@ def check(config: Config, state: State, *, running: bool) -> Report:
         f"{' '.join(map(str, place))}: {text}"
         for place, text in findings(state, Elsewhere(), state)
     ]
-    return Report((*bad, *_folders(config), *wrong), tuple(unbuilt(state)), ports)
+    problems, notes = _certificate(config.sip, datetime.now(UTC))
+    return Report((*bad, *_folders(config), *problems, *wrong), (*notes, *unbuilt(state)), ports)
+
+
+def _certificate(sip: SipConfig, now: datetime) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Problems of the files of TLS, and a note when the certificate ends soon."""
+    files = tls_files(sip)
+    if files is None:
+        return (), ()
+    try:
+        identity = files.read()
+    except TlsFailed as error:
+        return (str(error),), ()
+    warning = files.warning(identity, now)
+    if warning is None:
+        return (), ()
+    return ((warning,), ()) if identity.expires_at <= now else ((), (warning,))
 
 
 def unbuilt(state: State) -> Iterator[str]:
@@ -76,10 +96,9 @@ def _shown(target: Target) -> str:
 
 
 def _ports(config: Config, running: bool) -> Iterator[dict[str, Any]]:
-    for endpoint in config.sip.udp:
-        yield _port("sip udp", endpoint, socket.SOCK_DGRAM, running)
-    for endpoint in config.sip.tcp:
-        yield _port("sip tcp", endpoint, socket.SOCK_STREAM, running)
+    for transport, endpoint in config.sip.listeners():
+        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+        yield _port(f"sip {transport}", endpoint, kind, running)
     for endpoint in config.web.listen:
         yield _port("web", endpoint, socket.SOCK_STREAM, running)
     yield _media_ports(config, running)
@@ -97,6 +116,8 @@ def bind_problem(endpoint: Endpoint, kind: int) -> str | None:
     with socket.socket(family, kind) as trial:
         if kind == socket.SOCK_STREAM:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # as our listeners: IPv4 has its own
+            trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             trial.bind((endpoint.host, endpoint.port))
         except OSError as error:
@@ -114,7 +135,7 @@ def _words(error: OSError) -> str:
 
 def _media_ports(config: Config, running: bool) -> dict[str, Any]:
     ports = config.media.ports
-    host = config.sip.udp[0].host if config.sip.udp else config.sip.tcp[0].host
+    host = config.sip.listeners()[0][1].host
     busy: list[int] = []
     if not running:
         everyone = (Endpoint(host, port) for port in range(ports.first, ports.last + 1))

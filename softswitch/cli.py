@@ -7,7 +7,7 @@ there is none. Whatever an operator can cause ends in lines on standard error, o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,7 +132,15 @@ def show(switch: Switch, what: str, account: str, as_json: bool) -> None:
 def status(switch: Switch, as_json: bool) -> None:
     """Whether the service runs; exit code 1 if not."""
     result = switch.ask("status")
-    say(result, lambda: [f"{key}: {value}" for key, value in result.items()], as_json)
+    say(result, lambda: list(_status_lines(result)), as_json)
+
+
+def _status_lines(result: dict[str, Any]) -> Iterator[str]:
+    for key, value in result.items():
+        if key == "warnings":
+            yield from (f"warning: {sentence}" for sentence in value)
+        else:
+            yield f"{key}: {value}"
 
 
 @main.command()

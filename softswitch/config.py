@@ -1,8 +1,8 @@
 """``softswitch.toml``: the model of the configuration, its limits, and reading the file.
 
 Every key of the contract is accepted. A key whose part is not built yet takes only the value that
-means "off" and is refused otherwise by a sentence that says so: ``sip.tls``, ``sip.certificate``,
-``sip.private_key``, ``mail.smtp`` and ``payments.provider``. Relative paths are relative to the
+means "off" and is refused otherwise by a sentence that says so: ``mail.smtp`` and
+``payments.provider``. Relative paths are relative to the
 working directory of the process, as in ``sqlite:///var/softswitch.db``.
 """
 
@@ -35,6 +35,7 @@ from softswitch.values import Endpoint, PortRange
 CONFIG_BYTES_MAX = 256 * 1024  # a hundred times what every key with a comment takes
 LISTENERS_MAX = 64  # each costs a socket and a wake-up; hosts have few addresses
 DNS_MAX = 8  # each that is dead costs the first look-up of a name a second
+PATH_CHARS_MAX = 4096  # Linux takes no longer ones
 WORKERS_MAX = 64  # more cores than a host of this switch has
 DEFAULT_PATHS = (Path("softswitch.toml"), Path("/etc/softswitch/softswitch.toml"))
 DRIVERS = ("sqlite", "postgresql+psycopg")
@@ -83,6 +84,7 @@ def _workers(value: Any) -> Any:
 
 ListenAddress = Annotated[Endpoint, BeforeValidator(_endpoint)]
 Listeners = Annotated[tuple[ListenAddress, ...], Field(max_length=LISTENERS_MAX)]
+FilePath = Annotated[str, Field(max_length=PATH_CHARS_MAX)]
 TrustedNetwork = Annotated[IPv4Network | IPv6Network, BeforeValidator(_trusted)]
 
 
@@ -109,14 +111,16 @@ class StoreConfig(_Section):
 
 
 class SipConfig(_Section):
-    """SIP listeners and names. ``drain_s``: how long running calls may go on after SIGTERM.
-    ``dns``: the name servers to ask, the system's when empty."""
+    """SIP listeners and names. ``certificate``, ``private_key``: PEM files, "" without ``tls``.
+    ``tls_ca``: a PEM file, "" for the system's CAs, or "off". ``drain_s``: how long running calls
+    may go on after SIGTERM. ``dns``: the name servers to ask, the system's when empty."""
 
     udp: Listeners = (Endpoint("127.0.0.1", 5060),)
     tcp: Listeners = (Endpoint("127.0.0.1", 5060),)
-    tls: tuple[str, ...] = ()
-    certificate: str = ""
-    private_key: str = ""
+    tls: Listeners = ()
+    certificate: FilePath = ""
+    private_key: FilePath = ""
+    tls_ca: FilePath = ""
     domain: Hostname = "login.smarttelplus.eu"
     static_domain: Hostname = "static.smarttelplus.eu"
     advertised_address: Annotated[str, AfterValidator(_advertised)] = ""
@@ -124,14 +128,7 @@ class SipConfig(_Section):
     drain_s: Annotated[Whole, Field(ge=0, le=86_400)] = 0
     dns: Annotated[tuple[ListenAddress, ...], Field(max_length=DNS_MAX)] = ()
 
-    @field_validator("tls", "certificate", "private_key")
-    @classmethod
-    def _no_tls_yet(cls, value: Any) -> Any:
-        if value:
-            raise ValueError("TLS is not built yet, leave this empty")
-        return value
-
-    @field_validator("udp", "tcp", "digest", "dns")
+    @field_validator("udp", "tcp", "tls", "digest", "dns")
     @classmethod
     def _named_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for value in values:
@@ -141,11 +138,21 @@ class SipConfig(_Section):
 
     @model_validator(mode="after")
     def _some_listener(self) -> Self:
-        if not self.udp and not self.tcp:
-            raise ValueError("no listener: give at least one address in udp or tcp")
+        if not self.listeners():
+            raise ValueError("no listener: give at least one address in udp, tcp or tls")
+        if self.tls and not (self.certificate and self.private_key):
+            raise ValueError("tls needs certificate and private_key, the names of two PEM files")
+        for endpoint in self.tls:
+            if endpoint in self.tcp:
+                raise ValueError(f"{endpoint} is listed in tcp and in tls")
         if not self.digest:
             raise ValueError("digest: needs at least one algorithm")
         return self
+
+    def listeners(self) -> list[tuple[str, Endpoint]]:
+        """Every transport with an address."""
+        named = (("udp", self.udp), ("tcp", self.tcp), ("tls", self.tls))
+        return [(transport, endpoint) for transport, found in named for endpoint in found]
 
 
 class MediaConfig(_Section):

@@ -76,7 +76,8 @@ class ControlServer(Service):
     """Listens on ``state_dir/control.sock`` while the service runs.
 
     ``route_state`` gives the state for one routing question, as a real call would see it;
-    ``in_use`` counts what calls and requests take and must give back.
+    ``in_use`` counts what calls and requests take and must give back; ``warnings`` are sentences
+    for whoever asks how things are.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class ControlServer(Service):
         live: LiveView,
         route_state: Callable[[RoutingSnapshot], RouteState],
         in_use: Callable[[], Mapping[str, int]],
+        warnings: Callable[[], Sequence[str]],
     ) -> None:
         # Any: the reactor as IReactorUNIX, whose ports have no types.
         self._reactor = reactor
@@ -99,6 +101,7 @@ class ControlServer(Service):
         self._live = live
         self._route_state = route_state
         self._in_use = in_use
+        self._warnings = warnings
         self._started_us = utc_us()
         self._port: Any = None
         self._open = ExitStack()  # what a long address needs while the socket is there
@@ -184,6 +187,7 @@ class ControlServer(Service):
             "calls": len(self._live.calls()),
             "registrations": len(self._live.registrations()),
             **self._in_use(),
+            "warnings": list(self._warnings()),
         }
 
     def _route(self, arguments: Arguments) -> Any:

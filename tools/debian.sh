@@ -6,7 +6,7 @@
 set -eu
 
 # program:package
-test_tools="sipp:sip-tester baresip:baresip-core espeak-ng:espeak-ng sox:sox chromium:chromium pg_virtualenv:postgresql-common
+test_tools="sipp:sip-tester baresip:baresip-core linphonec:linphone-cli espeak-ng:espeak-ng sox:sox chromium:chromium pg_virtualenv:postgresql-common
     /usr/lib/postgresql:postgresql"
 bench_tools="kamailio:kamailio rtpengine:rtpengine-daemon taskset:util-linux"
 

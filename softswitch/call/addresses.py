@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Protocol
 
 from sip.dialog import Dialog
@@ -11,7 +12,8 @@ from sip.params import Params
 from sip.resolution import DEFAULT_PORTS, Resolution
 from sip.uri import SipUri, parse_uri
 
-SIP_PORT = 5060
+SIP_PORT = 5060  # RFC 3261 19.1.2
+SIPS_PORT = 5061
 
 
 class Listeners(Protocol):
@@ -31,24 +33,29 @@ class Addresses:
     def __init__(
         self, listeners: Listeners, advertised: str, where: Callable[[str], Resolution]
     ) -> None:
-        self._listeners = listeners
+        self.listeners = listeners
         self._advertised = advertised
         self._where = where
 
     def sent_by(self, flow: Flow) -> Address:
         """Our address in Via."""
-        address = self._listeners.contact_address(flow)
-        return Address(self._advertised, address.port) if self._advertised else address
+        host, port = self.listeners.contact_address(flow)
+        return Address(shown_host(self._advertised, host), port)
 
-    def contact(self, flow: Flow) -> str:
-        """Our Contact."""
+    def contact(self, flow: Flow, uri: str = "sip:") -> str:
+        """Our Contact; a SIPS one for a request to a SIPS URI (RFC 3261 12.1.1, 8.1.1.8)."""
         suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
+        if uri[:5].lower() == "sips:":
+            return f"<sips:{self.sent_by(flow)}>"
         return f"<sip:{self.sent_by(flow)}{suffix}>"
 
     def flow_of_carrier(self, dialog: Dialog) -> Flow:
         """The way to a carrier: where its Contact or its first proxy says (RFC 3261 12.2.1.1), if
         we have a listener for it. While a host name is not resolved, the way that the dialog has:
-        nothing waits for DNS, and a later request finds it resolved."""
+        nothing waits for DNS, and a later request finds it resolved.
+        One who is proven by a certificate stays on the connection for which that holds."""
+        if dialog.flow.transport == "tls":
+            return dialog.flow
         hop = parse_uri(dialog.next_hop)
         transport = hop.transport or dialog.flow.transport
         if transport != dialog.flow.transport:
@@ -61,7 +68,7 @@ class Addresses:
             remotes = [each.address for each in found.candidates if each.transport == transport]
         if not remotes or dialog.flow.remote in remotes:  # of several servers, the one that we have
             return dialog.flow
-        return self._listeners.flow_to(remotes[0], transport) or dialog.flow
+        return self.listeners.flow_to(remotes[0], transport) or dialog.flow
 
 
 def _over(transport: str, hop: SipUri) -> str:
@@ -70,3 +77,18 @@ def _over(transport: str, hop: SipUri) -> str:
     params = {key: value for key, value in hop.params.items() if key == "maddr"}
     params["transport"] = transport
     return str(hop._replace(user=None, password=None, params=Params(params), headers=()))
+
+
+def shown_host(advertised: str, local_host: str) -> str:
+    """The host that peers are told of: the public one where there is one of the same family, since
+    who speaks IPv6 to us cannot be sent to an IPv4 address."""
+    if advertised and (":" in advertised) == (":" in local_host):
+        return advertised
+    return local_host
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two hosts are the same; an IPv6 address can be written in many ways."""
+    if one == other:
+        return True
+    return is_address(one) and is_address(other) and ip_address(one) == ip_address(other)

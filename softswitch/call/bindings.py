@@ -7,10 +7,8 @@ from typing import NamedTuple
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
 from sip.values import parse_name_addr, split_commas
+from softswitch.call.addresses import SIP_PORT, SIPS_PORT, same_host
 from softswitch.call.contacts import AskedContact
-
-SIP_PORT = 5060  # RFC 3261 19.1.2
-SIPS_PORT = 5061
 
 
 class Bound(NamedTuple):
@@ -117,7 +115,7 @@ def reconnected(bound: Bound) -> Bound | None:
         return None
     flow = bound.flow
     hop = parse_uri(_first_hop(bound))
-    if hop.host != flow.remote.host:
+    if not same_host(hop.host, flow.remote.host):
         return None
     port = hop.port or (SIPS_PORT if flow.transport == "tls" else SIP_PORT)
     return bound._replace(flow=Flow(flow.transport, flow.local, Address(hop.host, port)))

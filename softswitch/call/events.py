@@ -33,7 +33,8 @@ def party_name(side: Side) -> str:
 
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
-    tags, ``name`` what the call page calls it ("user 101", "trunk carrier")."""
+    tags, ``name`` what the call page calls it ("user 101", "trunk carrier"); ``is_configured``: its
+    address is, so it is not behind NAT."""
 
     uri: str
     flow: Flow
@@ -44,6 +45,7 @@ class Target(NamedTuple):
     extension: Extension | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    is_configured: bool = False
 
 
 class Found(NamedTuple):

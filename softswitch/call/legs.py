@@ -48,7 +48,8 @@ class CallerLeg:
 @dataclass(slots=True)
 class BranchLeg:
     """One branch. ``dialog`` exists from the first 2xx on; ``on_trunk``: it takes a channel of
-    its trunk. ``tx`` is the INVITE's; a leg that came from another call has none here."""
+    its trunk. ``tx`` is the INVITE's; a leg that came from another call has none here.
+    ``udp_target``: where it goes if the TCP that it was too large for does not work."""
 
     target: Target
     contact: str
@@ -58,6 +59,7 @@ class BranchLeg:
     bye: Request | None = None
     notifying: bool = False
     referrals: int = 0
+    udp_target: Target | None = None
 
     @property
     def may_leave(self) -> bool:

@@ -86,6 +86,10 @@ class Registrar:
         """Remove a login's bindings: its user is gone or has another password."""
         return self._remove_all(list(self._logins.get(login, {}).values()))
 
+    def has_flow(self, flow: Flow) -> bool:
+        """Whether a phone is registered over a stream connection."""
+        return flow.connection in self._connections
+
     def flow_lost(self, flow: Flow) -> tuple[Bound, ...]:
         """Remove what was registered over a stream connection that is gone.
 

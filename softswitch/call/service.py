@@ -156,6 +156,10 @@ class CallService(Service):
         """How many call timers wait."""
         return len(self._timers)
 
+    def has_flow(self, flow: Flow) -> bool:
+        """Whether a call lives on a stream connection."""
+        return self._sip_side.has_flow(flow)
+
     def route_state(self, snapshot: RoutingSnapshot) -> RouteState:
         """The state that a call would see now, for the route tester."""
         return CurrentState(snapshot, self._registrar, self._live, self._now_us())

@@ -105,7 +105,9 @@ class SipReoffers:
             return
         headers = content(action.sdp) + reason_header(action.status, action.reason)
         if action.status < 300:
-            headers += (("Contact", self._addresses.contact(reoffer.server.flow)),)
+            server = reoffer.server
+            contact = self._addresses.contact(server.flow, server.request.uri)
+            headers += (("Contact", contact),)
         elif reoffer.client is None or reoffer.client.final_status:
             live.reoffer = None
         else:

@@ -25,6 +25,8 @@ from sip.transaction import ClientTransaction, ServerTransaction
 from sip.transfer import Replaces
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
+from softswitch.call.events import Target
+from softswitch.call.large_requests import LargeRequests
 from softswitch.call.legs import (
     ELSEWHERE,
     BranchLeg,
@@ -73,6 +75,7 @@ class SipSide:
         self._addresses = addresses
         self._feed = feed
         self._token = token
+        self._large = LargeRequests(addresses.listeners)
         self._dialogs: dict[DialogKey, tuple[LiveCall, Leg]] = {}
 
     @property
@@ -80,11 +83,18 @@ class SipSide:
         """How many dialogs are kept."""
         return len(self._dialogs)
 
+    def has_flow(self, flow: Flow) -> bool:
+        """Whether a dialog lives on a stream connection. Walks all dialogs: for rare questions."""
+        return any(
+            leg.dialog is not None and leg.dialog.flow.connection == flow.connection
+            for _, leg in self._dialogs.values()
+        )
+
     def caller_leg(
         self, tx: ServerTransaction, flow: Flow, trunk: str | None, user: PhoneCaller | None
     ) -> CallerLeg:
         """The leg of a new INVITE. Raises RemoteError when no dialog can come of it."""
-        contact = self._addresses.contact(flow)
+        contact = self._addresses.contact(flow, tx.request.uri)
         dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
         if trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
@@ -200,7 +210,8 @@ class SipSide:
             (REQUEST_TIMEOUT, "no answer") if timed_out else (UNAVAILABLE, "connection lost")
         )
         if role.part == "branch":
-            self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
+            if timed_out or not self._again_over_udp(role, now_s):
+                self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
         elif role.part == "reoffer":
             self.reoffers.failed(role, status, reason, now_s)
         elif role.part == "notify":
@@ -211,6 +222,7 @@ class SipSide:
     def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         response, live = event.response, role.call
         if response.status < 200:
+            live.branches[role.branch].udp_target = None  # it rings: TCP works
             self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)
@@ -249,9 +261,11 @@ class SipSide:
     def _dialog_of(self, branch: BranchLeg, event: ResponseReceived) -> Dialog:
         """The dialog of a 2xx. A phone is reached where its INVITE went (it may be behind NAT), a
         carrier where its Contact or its first proxy says (RFC 3261 12.2.1.1)."""
-        flow = event.flow if event.flow.reliable else branch.target.flow
         dialog = Dialog.uac(
-            event.transaction.request, event.response, contact=branch.contact, flow=flow
+            event.transaction.request,
+            event.response,
+            contact=branch.contact,
+            flow=branch.target.flow,
         )
         if branch.target.trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
@@ -307,8 +321,25 @@ class SipSide:
 
     def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         """Send the INVITE of a branch."""
-        target = action.target
-        contact = self._addresses.contact(target.flow)
+        leg = self._invited(live, action.branch, action.target, action.sdp, now_s)
+        live.branches.append(leg)
+
+    def _invited(
+        self, live: LiveCall, number: int, target: Target, sdp: bytes, now_s: float
+    ) -> BranchLeg:
+        contact, request = self._invite(live, target, sdp)
+        over_tcp = self._large.over_tcp(request, target, now_s)
+        udp_target = None
+        if over_tcp is not None:
+            udp_target, target = target, over_tcp
+            contact, request = self._invite(live, target, sdp)
+        role = Role(live, "branch", "b", number)
+        sent_by = self._addresses.sent_by(target.flow)
+        tx = self._stack.request(request, target.flow, now_s, role, sent_by)
+        return BranchLeg(target, contact, tx, udp_target=udp_target)
+
+    def _invite(self, live: LiveCall, target: Target, sdp: bytes) -> tuple[str, Request]:
+        contact = self._addresses.contact(target.flow, target.uri)
         hops = live.caller.tx.request.max_forwards
         request = invite(
             target,
@@ -316,13 +347,23 @@ class SipSide:
             call_id=self._token(),
             tag=self._token(),
             hops=70 if hops is None else hops - 1,
-            sdp=action.sdp,
+            sdp=sdp,
         )
-        role = Role(live, "branch", "b", action.branch)
-        tx = self._stack.request(
-            request, target.flow, now_s, role, self._addresses.sent_by(target.flow)
-        )
-        live.branches.append(BranchLeg(target, contact, tx))
+        return contact, request
+
+    def _again_over_udp(self, role: Role, now_s: float) -> bool:
+        """Whether an INVITE whose TCP connection failed could be sent by UDP (18.1.1)."""
+        branches = role.call.branches
+        failed = branches[role.branch]
+        target, tx = failed.udp_target, failed.tx
+        if target is None or tx is None or tx.cancel_asked or failed.dialog is not None:
+            return False
+        sdp = tx.request.body
+        self._large.refused(target.flow.remote, now_s)
+        again = self._invited(role.call, role.branch, target, sdp, now_s)
+        failed.target, failed.contact, failed.tx = again.target, again.contact, again.tx
+        failed.udp_target = None
+        return True
 
     def is_silent(self, live: LiveCall) -> bool:
         """Whether nothing at all, not even 100 Trying, came from the branch started last."""

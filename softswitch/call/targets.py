@@ -9,6 +9,7 @@ from sip.flow import Address, Flow
 from sip.resolution import Resolution
 from sip.transaction import Headers
 from sip.uri import parse_uri, request_uri
+from softswitch.call.addresses import shown_host
 from softswitch.call.bindings import Bound
 from softswitch.call.events import Found, Target
 from softswitch.call.registrar import Registrar
@@ -57,7 +58,7 @@ class TargetFinder:
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
-        return self._advertised or local_host
+        return shown_host(self._advertised, local_host)
 
     def targets(self, step: RingUser | DialTrunks) -> Found:
         """All contacts of a user at once, or the trunks' addresses to be tried in order."""
@@ -78,6 +79,7 @@ class TargetFinder:
                 account=step.account,
                 extension=step.extension,
                 headers=headers,
+                is_configured=user.static is not None,
             )
             for uri, flow, headers in self._contacts(user)
         ]
@@ -130,14 +132,18 @@ class TargetFinder:
             number, caller = number.removeprefix("+"), caller.removeprefix("+")
         at = f"{uri.scheme}:{number}@{uri.host_port}"
         named = uri.transport or "udp"
-        shown = self._advertised or flow.local.host
+        name = f"trunk {trunk.name}" + (f" at {flow.remote}" if several else "")
+        if flow.transport == "tls":  # its certificate has to name the host
+            flow = flow._replace(host=uri.host)
+        shown = shown_host(self._advertised, flow.local.host)
         return Target(
             uri=at if named == "udp" else f"{at};transport={named}",
             flow=flow,
             to=f"<{at}>",
             caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
-            name=f"trunk {trunk.name}" + (f" at {flow.remote}" if several else ""),
+            name=name,
             trunk=trunk.name,
+            is_configured=True,
         )
 
 

@@ -142,7 +142,7 @@ class Trunk(Item):
         Text,
         Field(max_length=255),
         shaped(
-            r"sip:[^\s<>@;]+(;transport=(udp|tcp))?",
+            r"sip:[^\s<>@;]+(;transport=(udp|tcp|tls))?|sips:[^\s<>@;]+",
             "an address like sip:203.0.113.9:5060;transport=udp",
         ),
     ] = ""

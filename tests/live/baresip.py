@@ -25,7 +25,7 @@ EVENTS_MAX = 10_000
 
 CONFIG = """\
 poll_method epoll
-sip_listen 127.0.0.1:{port}
+sip_listen {listen}
 call_max_calls 4
 audio_source aufile,{microphone}
 audio_player nil,nil
@@ -38,7 +38,7 @@ audio_buffer 20-160
 rtp_tos 0
 rtp_ports {rtp_first}-{rtp_last}
 jitter_buffer_delay 2-10
-net_interface 127.0.0.1
+net_interface {host}
 snd_path {recordings}
 ctrl_tcp_listen 127.0.0.1:{control_port}
 module_path {modules}
@@ -141,11 +141,20 @@ class Control:
 class Phone:
     """One running baresip. Use as a context manager: leaving it ends the process."""
 
-    def __init__(self, account: Account, microphone: Path, folder: Path, port: int) -> None:
-        """``port`` is the first of a block of ``ports.BLOCK_PORTS`` ports of 127.0.0.1."""
+    def __init__(
+        self,
+        account: Account,
+        microphone: Path,
+        folder: Path,
+        port: int,
+        host: str = "127.0.0.1",
+    ) -> None:
+        """``port`` is the first of a block of ``ports.BLOCK_PORTS`` ports; ``host`` 127.0.0.1 or
+        ::1."""
         self.account = account
         self.folder = folder
-        self.address = f"127.0.0.1:{port}"
+        self._family = "-6" if ":" in host else "-4"
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._control_port = port + 2  # port + 1 is taken by SIP over TLS
         self.log = folder / "phone.log"
         # Not below pytest's folder: baresip writes no recording whose path has over 127 characters.
@@ -154,7 +163,8 @@ class Phone:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config").write_text(
             CONFIG.format(
-                port=port,
+                listen=self.address,
+                host=host,
                 control_port=self._control_port,
                 rtp_first=port + 10,
                 rtp_last=port + 39,
@@ -169,7 +179,7 @@ class Phone:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["baresip", "-4", "-s", "-v", "-f", str(self.folder)],
+                ["baresip", self._family, "-s", "-v", "-f", str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

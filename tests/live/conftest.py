@@ -80,6 +80,7 @@ class Stage:
         *,
         says: str = "first",
         registered: bool = True,
+        host: str = "127.0.0.1",
         **more: Any,
     ) -> baresip.Phone:
         """A running baresip of a user; by default it waits until it is registered."""
@@ -91,7 +92,8 @@ class Stage:
         }
         port = self.stack.enter_context(claimed_block())
         folder = self._new_folder(f"phone-{extension}")
-        phone = baresip.Phone(baresip.Account(**(known | more)), self.speech[says], folder, port)
+        account_line = baresip.Account(**(known | more))
+        phone = baresip.Phone(account_line, self.speech[says], folder, port, host)
         self.stack.enter_context(phone)
         if registered:
             phone.wait_registered()

@@ -78,9 +78,15 @@ class Service:
             "limits": {"per_source_requests_s": 0, "calls_per_second": 0},
             "web": {"listen": [f"{host}:8080"], "public_url": self.url},
         }
+        self._sections = sections
+        self.configure("store")
         for name, keys in changes.items():
-            sections.setdefault(name, {}).update(keys)
-        self.config.write_text(toml(sections))
+            self.configure(name, **keys)
+
+    def configure(self, section: str, **keys: Any) -> None:
+        """Set keys of the configuration, for the next start."""
+        self._sections.setdefault(section, {}).update(keys)
+        self.config.write_text(toml(self._sections))
 
     # --- the process ----------------------------------------------------------------------------
 

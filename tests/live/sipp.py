@@ -39,6 +39,7 @@ class Peer:
 
     ``host`` is its own address, ``remote`` whom it calls ("host:port"), for callers. ``number`` is
     what it dials, ``user`` its login or caller number, ``talk_ms`` how long the scenario pauses.
+    ``sdp_lines`` are added to its description.
     ``play``: an A-law file to send; without one it sends back what it hears (``-rtp_echo``).
     """
 
@@ -58,6 +59,7 @@ class Peer:
     calls: int = 1
     timeout_s: int = 30
     port: int = SIP_PORT
+    sdp_lines: tuple[str, ...] = ()
 
     def render(self) -> str:
         """The scenario with everything filled in."""
@@ -68,7 +70,7 @@ class Peer:
             "CODE": str(self.code),
             "EXPIRES": str(self.expires_s),
             "RING_MS": str(self.ring_ms),
-            "SDP": SDP.format(port=port).rstrip("\n"),
+            "SDP": (SDP.format(port=port) + "\n".join(self.sdp_lines)).rstrip("\n"),
             "PLAY": PLAY.format(file=self.play) if self.play else "",
         }
         text = (SCENARIOS / f"{self.scenario}.xml").read_text()

@@ -246,3 +246,28 @@ def test_money_that_comes_during_a_call_lets_it_go_on(stage: Stage) -> None:
     (cdr,) = service.cdrs(ACCOUNT)
     assert cdr["cause"] == "answered"
     assert cdr["billed_s"] == 12
+
+
+@pytest.mark.parametrize("takes_tcp", [True, False])
+def test_an_invite_too_large_for_udp_goes_over_tcp_if_the_carrier_takes_it(
+    stage: Stage, takes_tcp: bool
+) -> None:
+    """RFC 3261 18.1.1: with 1300 bytes and more; refused, it is sent by UDP after all."""
+    host = stage.network.host()
+    service = stage.service(world(account(), trunks=(trunk("carrier", host),)))
+    carrier = stage.peer("answer", host, transport="tcp" if takes_tcp else "udp")
+    long_description = tuple(f"a=x-filler-{number}:{'x' * 90}" for number in range(12))
+    stage.caller(
+        service,
+        ACCOUNT,
+        "101",
+        "phone_call",
+        number=OUTSIDE,
+        transport="tcp",
+        sdp_lines=long_description,
+    ).finish()
+    seen = carrier.finish()
+    assert seen.count("x-filler-11") == 1
+    assert f"Via: SIP/2.0/{'TCP' if takes_tcp else 'UDP'} " in seen
+    (cdr,) = service.cdrs(ACCOUNT)
+    assert cdr["cause"] == "answered"

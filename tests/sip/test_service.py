@@ -6,16 +6,17 @@ from itertools import count
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from sip.events import Event, RequestFailed, RequestReceived
 from sip.flow import Address, Flow
-from sip.parser import parse_message
+from sip.parser import HEAD_BYTES_MAX, parse_message
 from sip.service import SipService
 from sip.transport import Listener, ListenFailed, Unreachable
 from tests.simulation.wire import make_stack
-from tests.sip.fakes import FakeSockets
+from tests.sip.fakes import FakeSockets, FakeTcp
 from tests.sip.peers import ALICE, request, wire_bytes
 
 UDP = Listener("udp", Address("192.0.2.2", 5060))
@@ -30,6 +31,7 @@ class ServiceTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.sockets = FakeSockets()
         self.told: list[Event] = []
+        self.answers_at_once = True
         self.numbers = count(1)
         self.stack = make_stack("s")
         self.service = self.make(UDP, TCP)
@@ -53,7 +55,8 @@ class ServiceTests(SynchronousTestCase):
         if isinstance(event, RequestReceived):
             if event.request.method == "INFO":
                 raise ValueError("a bug of the user")
-            self.stack.respond(event.transaction, 200, now_s=now_s)
+            if self.answers_at_once:
+                self.stack.respond(event.transaction, 200, now_s=now_s)
 
     def arrive(self, *messages: bytes) -> None:
         """Let datagrams come in together."""
@@ -139,6 +142,46 @@ class ServiceTests(SynchronousTestCase):
         self.stack.request(request("OPTIONS"), flow, 0.0)
         self.service.flush()
         assert isinstance(self.told[-1], RequestFailed)
+
+    def accepted(self) -> tuple[Any, FakeTcp]:
+        """A peer's connection."""
+        wire = self.reactor.tcpServers[0][1].buildProtocol(IPv4Address("TCP", *ALICE))
+        tcp = FakeTcp(TCP.address, ALICE)
+        wire.makeConnection(tcp)
+        return wire, tcp
+
+    def test_a_message_that_cannot_be_framed_is_answered_and_its_connection_closed(self) -> None:
+        """RFC 3261 18.3: Content-Length is mandatory on a stream; what came before is served."""
+        wire, tcp = self.accepted()
+        nameless = self.data("OPTIONS").replace(b"Content-Length: 0\r\n", b"")
+        wire.dataReceived(self.data("OPTIONS") + nameless + self.data("OPTIONS"))
+        _, first, second = tcp.written.split(b"SIP/2.0 ")
+        assert first.startswith(b"200 OK")
+        assert second.startswith(b"400 0 Content-Length fields on a stream, one is needed\r\n")
+        assert tcp.closing
+
+    def test_a_head_without_an_end_is_refused_as_too_large(self) -> None:
+        """It says enough for an answer."""
+        wire, tcp = self.accepted()
+        wire.dataReceived(self.data("OPTIONS")[:-2] + b"X: " + b"x" * HEAD_BYTES_MAX)
+        assert tcp.written.startswith(b"SIP/2.0 513 ")
+        assert tcp.closing
+
+    def test_an_answer_that_comes_after_its_connection_opens_another_one(self) -> None:
+        """RFC 3261 18.2.2: the user took its time, and the peer has connected anew meanwhile."""
+        self.answers_at_once = False
+        wire, _ = self.accepted()
+        wire.dataReceived(self.data("OPTIONS"))
+        wire.connectionLost()
+        (event,) = self.told
+        assert isinstance(event, RequestReceived)
+        self.stack.respond(event.transaction, 200, now_s=self.reactor.seconds())
+        self.service.flush()
+        host, port, factory, _, _ = self.reactor.tcpClients[0]
+        assert (host, port) == ALICE
+        tcp = FakeTcp(TCP.address, ALICE)
+        factory.buildProtocol(None).makeConnection(tcp)
+        assert tcp.written.startswith(b"SIP/2.0 200 OK")
 
     def test_flows_leave_from_a_listener_of_their_kind(self) -> None:
         """By transport and address family; what is not there is named."""

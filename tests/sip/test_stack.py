@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sip import stun
 from sip.dialog import Dialog
 from sip.events import (
     AckReceived,
@@ -18,11 +19,13 @@ from sip.events import (
     RequestReceived,
     ResponseReceived,
 )
+from sip.flow import Flow
 from sip.transaction import ClientTransaction
 from tests.simulation.wire import Weather, make_stack
-from tests.sip.peers import ALICE, Pair, request, wire_bytes
+from tests.sip.peers import ALICE, BOB, Pair, request, wire_bytes
 
 BAD = Weather(loss=0.1, duplication=0.05, delay_min_s=0.001, delay_max_s=0.2)
+UDP_FLOW = Flow("udp", BOB, ALICE)
 CONTACT = ("Contact", "<sip:bob@192.0.2.2:5060>")
 
 
@@ -237,3 +240,23 @@ def test_a_stack_never_mixes_two_calls_of_one_peer() -> None:
         assert isinstance(event, ResponseReceived)
         assert event.response.call_id == event.transaction.request.call_id
     assert ALICE.host not in pair.bob._servers._per_source
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0"])
+def test_a_keep_alive_over_udp_is_no_error_and_gets_no_answer(data: bytes) -> None:
+    """Phones send them for their NAT's sake."""
+    stack = make_stack("s")
+    stack.receive(data, UDP_FLOW, 0.0)
+    assert stack.take_outgoing() == []
+    assert stack.counters.malformed == 0
+
+
+def test_stun_is_answered_on_the_port_of_sip() -> None:
+    """RFC 5626 4.4.2, over UDP; on a stream it is garbage."""
+    asked = b"\0\1\0\0\x21\x12\xa4\x42" + b"transaction!"
+    stack = make_stack("s")
+    stack.receive(asked, UDP_FLOW, 0.0)
+    assert stack.take_outgoing() == [(stun.answer(asked, ALICE), UDP_FLOW)]
+    stack.receive(asked, UDP_FLOW._replace(transport="tcp", connection=1), 0.0)
+    assert stack.take_outgoing() == []
+    assert stack.counters.malformed == 1

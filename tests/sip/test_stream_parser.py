@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,18 @@ pieces = st.sampled_from(
 streams = st.lists(pieces | st.binary(max_size=8), max_size=5).map(b"".join)
 
 
+BETWEEN = (b"\r\n", b"\r\n\r\n")
+between = st.sampled_from(BETWEEN)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> bytes:
+    """A framed message whose body may look like anything."""
+    body = draw(st.binary(max_size=30) | st.just(INVITE))
+    name = draw(st.sampled_from([b"l", b"Content-Length", b"CONTENT-LENGTH "]))
+    return b"MESSAGE sip:h SIP/2.0\r\n%s: %d\r\n\r\n" % (name, len(body)) + body
+
+
 @given(streams)
 def test_byte_at_a_time_equals_whole(stream: bytes) -> None:
     """Where the reads end changes neither the frames nor whether the stream is broken."""
@@ -84,6 +98,21 @@ def test_messages_come_out_as_they_went_in(sizes: list[int]) -> None:
     assert error is None
 
 
+@given(st.lists(between | messages(), max_size=8), st.data())
+def test_any_split_of_any_sequence_gives_the_same_messages(
+    parts: list[bytes], data: st.DataObject
+) -> None:
+    """Line breaks before, between and after; pings and messages come out, in their order."""
+    stream = b"".join(parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
+    edges = [0, *cuts, len(stream)]
+    frames, error = feed_all([stream[a:b] for a, b in itertools.pairwise(edges)])
+    assert error is None
+    assert [frame for frame in frames if isinstance(frame, bytes)] == [
+        part for part in parts if part not in BETWEEN
+    ]
+
+
 def test_a_ping_is_two_line_breaks_and_one_is_nothing() -> None:
     """RFC 5626 4.4.1; a pong, or what some phones send after a body, is skipped."""
     assert feed_all([b"\r\n\r\n\r\n\r\n\r\n"]) == ([KeepAlive.PING, KeepAlive.PING], None)
@@ -116,10 +145,30 @@ def test_a_stream_that_cannot_be_framed_is_broken_for_good(
     with pytest.raises(StreamError, match=said) as caught:
         parser.feed(INVITE + head)
     assert caught.value.frames == [INVITE]
+    assert caught.value.head == head.removesuffix(b"\r\n\r\n")[:HEAD_BYTES_MAX]
     assert caught.value.status_hint == status
     with pytest.raises(StreamError, match=said) as again:
         parser.feed(INVITE)
     assert again.value.frames == []
+
+
+def test_a_length_that_is_too_small_breaks_the_stream() -> None:
+    """The rest of the body is no message."""
+    lying = b"MESSAGE sip:h SIP/2.0\r\nl: 3\r\n\r\nv=0\r\no=x\r\n\r\n"
+    frames, error = feed_all([lying + INVITE])
+    assert frames == [lying[: lying.index(b"v=0") + 3]]
+    assert error is not None
+
+
+def test_after_a_length_that_is_too_large_the_stream_finds_its_place_again() -> None:
+    """The next message lacks its first bytes, is refused by whoever parses it, and its own length
+    leads to the one after it."""
+    lying = b"MESSAGE sip:h SIP/2.0\r\nl: 10\r\n\r\nbody"
+    frames, error = feed_all([lying + INVITE + INVITE])
+    assert error is None
+    assert frames == [lying + INVITE[:6], INVITE[6:], INVITE]
+    with pytest.raises(RemoteError):
+        parse_message(INVITE[6:])
 
 
 def test_idle_between_messages_only() -> None:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionRefusedError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from sip import stream_transport
+from sip.errors import RemoteError
 from sip.flow import Address, Flow
-from sip.stream_transport import (
+from sip.stream_connection import (
     CLOSE_TIMEOUT_S,
+    CONNECT_TIMEOUT_S,
     FIRST_MESSAGE_TIMEOUT_S,
     IDLE_TIMEOUT_S,
+    MESSAGE_TIMEOUT_S,
     UNSENT_BYTES_MAX,
     SipConnection,
-    StreamTransport,
 )
+from sip.stream_transport import StreamTransport
 from sip.transport import Listener, ListenFailed
+from tests.sip.answers import answered
 from tests.sip.fakes import FakeTcp
 from tests.sip.peers import request, wire_bytes
 
@@ -33,12 +39,24 @@ MESSAGE = wire_bytes(request("OPTIONS"), transport="TCP")
 class Streams:
     """The transport, what it delivered and which flows it lost."""
 
-    def __init__(self) -> None:
-        self.reactor = MemoryReactorClock()
+    def __init__(self, reactor: MemoryReactorClock | None = None) -> None:
+        self.reactor = reactor or MemoryReactorClock()
         self.delivered: list[tuple[bytes, Flow]] = []
         self.lost: list[Flow] = []
-        self.streams = StreamTransport(self.reactor, self.delivered.extend, self.lost.append)
+        self.refused: list[tuple[bytes, Flow, int]] = []
+        self.needed: set[int] = set()
+        self.streams = StreamTransport(
+            self.reactor,
+            self.delivered.extend,
+            self.lost.append,
+            self.refuse,
+            is_needed=lambda flow: flow.connection in self.needed,
+        )
         self.streams.listen(Listener("tcp", LOCAL))
+
+    def refuse(self, head: bytes, flow: Flow, error: RemoteError) -> None:
+        """Keep what could not be framed."""
+        self.refused.append((head, flow, error.status_hint))
 
     def accept(self, remote: Address = PHONE) -> tuple[SipConnection, FakeTcp] | None:
         """Let a peer connect; ``None`` when it is refused."""
@@ -63,6 +81,13 @@ def connected(protocol: Any, tcp: FakeTcp) -> tuple[SipConnection, FakeTcp]:
     """Join both ends."""
     protocol.makeConnection(tcp)
     return protocol, tcp
+
+
+def answer_to(sent_by: str) -> bytes:
+    """A 200 to somebody whose Via says this."""
+    asked = request("OPTIONS")
+    asked.headers["via"] = [f"SIP/2.0/TCP {sent_by};branch=z9hG4bKx"]
+    return bytes(answered(asked, 200, to_tag="b"))
 
 
 def lose(connection: SipConnection) -> None:
@@ -100,12 +125,27 @@ def test_a_keep_alive_is_answered() -> None:
 
 
 def test_a_stream_that_cannot_be_cut_is_closed() -> None:
-    """What was complete before is still delivered."""
+    """What was complete before is still delivered, and the rest is answered."""
     streams = Streams()
     phone, tcp = streams.accepted()
-    phone.dataReceived(MESSAGE + b"OPTIONS sip:x SIP/2.0\r\nContent-Length: -1\r\n\r\n")
+    head = b"OPTIONS sip:x SIP/2.0\r\nContent-Length: -1"
+    phone.dataReceived(MESSAGE + head + b"\r\n\r\n")
     assert len(streams.delivered) == 1
+    assert streams.refused == [(head, phone.flow, 400)]
     assert tcp.closing
+    phone.dataReceived(MESSAGE)
+    assert len(streams.delivered) == 1
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from([MESSAGE, MESSAGE[:50], b"\r\n"])))
+def test_nothing_that_a_peer_sends_raises(chunks: list[bytes]) -> None:
+    """It gets messages in, or its connection closed."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    for chunk in chunks:
+        phone.dataReceived(chunk)
+    assert tcp.closing == bool(streams.refused)
+    assert len(streams.refused) <= 1
 
 
 def test_a_lost_connection_is_told_and_forgotten() -> None:
@@ -152,7 +192,7 @@ def test_a_connection_that_cannot_be_opened_is_told() -> None:
     streams = Streams()
     streams.streams.send(b"one", TRUNK)
     _, _, factory, timeout_s, _ = streams.reactor.tcpClients[0]
-    assert timeout_s == stream_transport.CONNECT_TIMEOUT_S
+    assert timeout_s == CONNECT_TIMEOUT_S
     factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
     assert streams.lost == [TRUNK]
     assert len(streams.streams) == 0
@@ -181,15 +221,83 @@ def test_all_connections_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_silent_connection_is_closed_early_and_an_idle_one_late() -> None:
-    """A registered phone may say nothing for two hours."""
+    """Keep-alives alone do not hold a connection that nobody needs."""
     streams = Streams()
     _, silent = streams.accepted()
     phone, tcp = streams.accepted()
     phone.dataReceived(MESSAGE)
     streams.reactor.advance(FIRST_MESSAGE_TIMEOUT_S)
     assert (silent.closing, tcp.closing) == (True, False)
+    phone.dataReceived(b"\r\n\r\n")
+    streams.reactor.advance(IDLE_TIMEOUT_S - FIRST_MESSAGE_TIMEOUT_S)
+    assert tcp.closing
+
+
+def test_a_connection_of_a_registered_phone_stays() -> None:
+    """It may say nothing for hours; when its registration is over, it is idle as any other."""
+    streams = Streams()
+    phone, tcp = streams.accepted()
+    phone.dataReceived(MESSAGE)
+    streams.needed.add(phone.number)
+    streams.reactor.pump([IDLE_TIMEOUT_S] * 3)
+    assert not tcp.closing
+    streams.needed.clear()
     streams.reactor.advance(IDLE_TIMEOUT_S)
     assert tcp.closing
+
+
+def test_a_message_that_trickles_in_has_a_time_of_its_own() -> None:
+    """One byte at a time keeps nothing open, needed or not; complete messages do."""
+    streams = Streams()
+    slow, slow_tcp = streams.accepted()
+    busy, busy_tcp = streams.accepted()
+    streams.needed.add(slow.number)
+    slow.dataReceived(MESSAGE)
+    for at in range(int(MESSAGE_TIMEOUT_S)):
+        slow.dataReceived(MESSAGE[at : at + 1])
+        busy.dataReceived(MESSAGE[at:] + MESSAGE[: at + 1])
+        streams.reactor.advance(1)
+    assert (slow_tcp.closing, busy_tcp.closing) == (True, False)
+
+
+def test_an_answer_whose_connection_is_gone_goes_over_a_new_one() -> None:
+    """RFC 3261 18.2.2: to the source's address, at the port of the Via; other answers share it."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    flow = phone.flow
+    assert flow is not None
+    lose(phone)
+    answer = answer_to("10.0.0.1:5062")
+    streams.streams.send(answer, flow)
+    streams.streams.send(answer, flow)
+    assert [client[:2] for client in streams.reactor.tcpClients] == [(PHONE.host, 5062)]
+    assert streams.reactor.tcpClients[0][4] == (LOCAL.host, 0)
+    _, tcp = streams.opened()
+    assert tcp.written == answer * 2
+    streams.streams.send(b"INVITE", flow)
+    assert streams.lost[-1] == flow
+
+
+def test_an_answer_to_something_broken_is_lost_with_its_connection() -> None:
+    """Its Via is the peer's, and may be anything."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    assert phone.flow is not None
+    lose(phone)
+    streams.streams.send(answer_to("no host at all"), phone.flow)
+    assert streams.lost == [phone.flow, phone.flow]
+    assert streams.reactor.tcpClients == []
+
+
+def test_an_answer_without_a_port_in_its_via_goes_to_the_usual_one() -> None:
+    """5060 for TCP."""
+    streams = Streams()
+    phone, _ = streams.accepted()
+    assert phone.flow is not None
+    lose(phone)
+    answer = answer_to("phone.example")
+    streams.streams.send(answer, phone.flow)
+    assert streams.reactor.tcpClients[0][:2] == (PHONE.host, 5060)
 
 
 def test_a_peer_that_does_not_read_is_cut_off() -> None:
@@ -266,7 +374,6 @@ def test_a_busy_port_is_named() -> None:
             del factory, options
             raise CannotListenError("127.0.0.1", port, OSError(98, "Address already in use"))
 
-    streams = StreamTransport(Busy(), lambda batch: None, lambda flow: None)
     with pytest.raises(ListenFailed) as caught:
-        streams.listen(Listener("tcp", Address("127.0.0.1", 5060)))
-    assert str(caught.value) == "cannot listen on tcp 127.0.0.1:5060: address already in use"
+        Streams(Busy())
+    assert str(caught.value) == "cannot listen on tcp 192.0.2.2:5060: address already in use"

@@ -113,7 +113,14 @@ def test_values_are_parsed(tmp_path: Path) -> None:
             '[sip]\ndns = ["ns.example.net:53"]\n',
             "2: dns: ns.example.net:53 is not an address like 127.0.0.1:5060",
         ),
-        ('[sip]\ntls = ["0.0.0.0:5061"]\n', "2: tls: TLS is not built yet, leave this empty"),
+        (
+            '[sip]\ntls = ["0.0.0.0:5061"]\n',
+            "1: sip: tls needs certificate and private_key, the names of two PEM files",
+        ),
+        (
+            '[sip]\ntls = ["127.0.0.1:5060"]\ncertificate = "c.pem"\nprivate_key = "k.pem"\n',
+            "1: sip: 127.0.0.1:5060 is listed in tcp and in tls",
+        ),
         ('[sip]\ndigest = ["SHA1"]\n', "2: digest: 'SHA1' is not one of 'MD5' or 'SHA-256'"),
         ('[sip]\ndomain = "a b"\n', "2: domain: a b is not a host name"),
         (
@@ -163,7 +170,7 @@ def test_a_switch_without_listeners_is_refused(tmp_path: Path) -> None:
     """It could not take a call."""
     text = "[sip]\nudp = []\ntcp = []\n"
     assert problems(tmp_path, text) == [
-        "1: sip: no listener: give at least one address in udp or tcp"
+        "1: sip: no listener: give at least one address in udp, tcp or tls"
     ]
 
 

@@ -71,6 +71,7 @@ def server(
         FakeLive(),
         NobodyRegistered,
         lambda: {"transactions": 3},
+        lambda: ("the certificate ends soon",),
     )
 
 
@@ -134,6 +135,7 @@ def test_status_counts(server: ControlServer) -> None:
     status = verb(server, "status")
     assert (status["running"], status["calls"], status["registrations"]) == (True, 1, 1)
     assert status["transactions"] == 3
+    assert status["warnings"] == ["the certificate ends soon"]
 
 
 def test_a_routing_question_uses_the_snapshot_in_force(

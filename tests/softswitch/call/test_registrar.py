@@ -684,3 +684,14 @@ class RegistrarComparison(RuleBasedStateMachine):
 
 RegistrarComparison.TestCase.settings = settings(max_examples=150, stateful_step_count=30)
 TestRegistrarComparison = RegistrarComparison.TestCase
+
+
+def test_a_connection_is_needed_while_somebody_is_registered_over_it() -> None:
+    """So that it is not closed for being idle."""
+    registrar = Registrar()
+    over = flow(transport="tls", number=7)
+    registrar.register(LOGIN, register(DESK), over, 0)
+    assert registrar.has_flow(over)
+    assert not registrar.has_flow(flow(transport="tls", number=8))
+    registrar.forget(LOGIN)
+    assert not registrar.has_flow(over)

@@ -57,6 +57,11 @@ ELSEWHERE = Elsewhere(
         ('routes: [{prefix: ""}]', "trunks: is missing"),
         ("trunks: [{name: a}]", "destination: is missing"),
         (
+            'trunks: [{name: a, destination: "sip:h;transport=ws"}]',
+            "destination: 'sip:h;transport=ws' is not an address like"
+            " sip:203.0.113.9:5060;transport=udp",
+        ),
+        (
             'trunks: [{name: a, destination: "sip:h", ip: [300.0.0.1]}]',
             "ip: 300.0.0.1 is not an address or network like 203.0.113.0/24",
         ),
