@@ -56,8 +56,8 @@ def check(config: Config, state: State, *, running: bool) -> Report:
 def unbuilt(state: State) -> Iterator[str]:
     """Keys of the state that are kept, but whose part is not built yet."""
     for trunk in state.trunks:
-        if trunk.registrar:
-            yield f"trunk {trunk.name}: registering with a carrier is not built yet"
+        if trunk.registrar and not trunk.password:
+            yield f"trunk {trunk.name}: has no password yet, so its registrar will refuse it"
     for account in state.accounts:
         if account.recording:
             yield f"account {account.id}: recording is not built yet"
