@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import secrets
 import signal
 import sys
@@ -39,6 +40,7 @@ from softswitch.call.live_view import LiveView
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
+from softswitch.call.trunks import Trunks
 from softswitch.call.view import LiveCalls
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.commands import Commands
@@ -163,19 +165,23 @@ class Switch(Service):
         await commands.reload()
         live = LiveCalls()
         media = self._make_media()
-        calls, registrations, sip, hosts = self._make_calls(
+        calls, registrations, sip, hosts, trunks = self._make_calls(
             database, settlements, snapshots, live, media
         )
         media.on_notice = calls.media_notice
         await registrations.load()
         await hosts.refresh(snapshots.current.trunks, reactor)
-        snapshots.on_whole = lambda: Deferred.fromCoroutine(
-            _logged(lambda: hosts.refresh(snapshots.current.trunks, reactor))
-        )
+
+        async def follow() -> None:
+            await hosts.refresh(snapshots.current.trunks, reactor)
+            trunks.tick()
+
+        snapshots.on_whole = lambda: Deferred.fromCoroutine(_logged(follow))
         self._run(media)
         self._run(sip)
         self._run(calls)
-        view = LiveView(live, registrations)
+        self._run(trunks)
+        view = LiveView(live, registrations, trunks)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -185,7 +191,7 @@ class Switch(Service):
             snapshots,
             view,
             calls.route_state,
-            lambda: _in_use(calls, sip, media),
+            lambda: _counts(calls, sip, media, trunks),
         )
         self._run(control)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
@@ -235,14 +241,14 @@ class Switch(Service):
         snapshots: SnapshotHolder,
         live: LiveCalls,
         media: MediaService,
-    ) -> tuple[CallService, Registrations, SipService, TrunkHosts]:
+    ) -> tuple[CallService, Registrations, SipService, TrunkHosts, Trunks]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            limits=self._limits(snapshots),
+            limits=self._limits(snapshots, live),
         )
         registrar = Registrar()
         authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
@@ -279,10 +285,24 @@ class Switch(Service):
             on_flow_lost=registrations.flow_lost,
         )
         hosts = TrunkHosts()
+        listening = Listening(sip, listeners)
+        trunks = Trunks(
+            reactor=self._reactor,
+            stack=stack,
+            sip=listening,
+            snapshots=snapshots,
+            live=live,
+            hosts=hosts,
+            advertised=config.advertised_address,
+            now_s=monotonic_s,
+            now_us=utc_us,
+            token=tokens,
+            chance=random.random,
+        )
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
-            sip=Listening(sip, listeners),
+            sip=listening,
             media=media,
             database=database,
             settlements=settlements,
@@ -302,17 +322,19 @@ class Switch(Service):
             now_us=utc_us,
             token=tokens,
         )
-        return calls, registrations, sip, hosts
+        return calls, registrations, sip, hosts, trunks
 
-    def _limits(self, snapshots: SnapshotHolder) -> Limits:
+    def _limits(self, snapshots: SnapshotHolder, live: LiveCalls) -> Limits:
         """Carriers bring many callers' requests from one address, so they are trusted too."""
         limits = self._config.limits
 
         def trusted(host: str) -> bool:
-            if host in snapshots.current.trunk_hosts:
+            snapshot = snapshots.current
+            if host in snapshot.trunk_hosts or host in live.trunks.registrars:
                 return True
             address = ip_address(host)
-            return any(address in network for network in limits.trusted_sources)
+            carriers = (network for network, _ in snapshot.trunk_networks)
+            return any(address in network for network in (*limits.trusted_sources, *carriers))
 
         return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
 
@@ -388,9 +410,13 @@ def _listeners(config: Config) -> Sequence[Listener]:
     ]
 
 
-def _in_use(calls: CallService, sip: SipService, media: MediaService) -> Mapping[str, int]:
-    """What calls and requests take; all but the connections of idle phones comes back to 0."""
+def _counts(
+    calls: CallService, sip: SipService, media: MediaService, trunks: Trunks
+) -> Mapping[str, int]:
+    """How the carriers are, and what calls and requests take; of that all but the connections of
+    idle phones comes back to 0."""
     return {
+        **trunks.counts(),
         "unsettled_calls": calls.calls_up,
         "dialogs": calls.dialogs,
         "call_timers": calls.timers_armed,

@@ -54,6 +54,9 @@ class Directory(Protocol):
     def targets(self, step: RingUser | DialTrunks) -> Sequence[ev.Target]:
         """All contacts of a user, or a target per trunk that has room, in order."""
 
+    def obstacle(self, target: ev.Target) -> str | None:
+        """Why a trunk of the step cannot be tried when its turn comes; ``None`` when it can."""
+
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows for a local one (``sip.advertised_address``)."""
 
@@ -211,16 +214,28 @@ class Call:
         self.state = State.DIALLING
         step = self.plan.steps[self._step]
         assert not isinstance(step, Refuse)
+        self._do(ev.SetTimer("step", now_s + step.timeout_s))
         if isinstance(step, RingUser):
             for target in self._targets:
                 self._launch(target, now_s)
         else:
             self._launch_trunk(now_s)
-        self._do(ev.SetTimer("step", now_s + step.timeout_s))
 
     def _launch_trunk(self, now_s: float) -> None:
-        self._launch(self._targets.pop(0), now_s)
-        self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
+        """Call the next trunk that may be called now."""
+        while self._targets:
+            target = self._targets.pop(0)
+            obstacle = None if self._is_emergency() else self._directory.obstacle(target)
+            if obstacle is None:
+                self._launch(target, now_s)
+                self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
+                return
+            self.trace.append(f"{target.name} left out: {obstacle}")
+        self._step_failed(now_s)
+
+    def _is_emergency(self) -> bool:
+        step = self.plan.steps[self._step]
+        return isinstance(step, DialTrunks) and step.emergency
 
     def _launch(self, target: ev.Target, now_s: float) -> None:
         branch = self.branches.start(self._step, target, now_s)

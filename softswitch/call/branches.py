@@ -68,4 +68,4 @@ class Branches(list[Branch]):
         statuses = [branch.status for branch in self if branch.step == step]
         if not on_trunks:
             return failover.phones_status(statuses)
-        return statuses[-1] if statuses else 480
+        return statuses[-1] if statuses else 503

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
 from softswitch.ids import AccountId, Extension
+from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import Payment
 
 Side = Literal["a", "b"]
@@ -24,7 +25,8 @@ def other_side(side: Side) -> Side:
 
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
-    tags, ``name`` what the call page calls it ("user 101", "trunk carrier")."""
+    tags, ``name`` what the call page calls it ("user 101", "trunk carrier"), ``login``: to
+    answer a trunk's challenges with."""
 
     uri: str
     flow: Flow
@@ -35,6 +37,7 @@ class Target(NamedTuple):
     extension: Extension | None = None
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    login: TrunkLogin | None = None
 
 
 # --- inputs ---------------------------------------------------------------------------------------

@@ -25,22 +25,24 @@ class TrunkHosts(dict[str, str]):
     ) -> None:
         """Look up every name; one that cannot be resolved keeps the address that it had."""
         for trunk in trunks.values():
-            host = _name_of(trunk)
-            if host is None:
-                continue
-            address = await _look_up(host, reactor)
-            if address is not None:
-                self[host] = address
-            elif host not in self:
-                log.warn("trunk {trunk}: {host} does not resolve", trunk=trunk.name, host=host)
+            for host in _names_of(trunk):
+                address = await _look_up(host, reactor)
+                if address is not None:
+                    self[host] = address
+                elif host not in self:
+                    log.warn("trunk {trunk}: {host} does not resolve", trunk=trunk.name, host=host)
 
 
-def _name_of(trunk: Trunk) -> str | None:
-    try:
-        host = trunk_address(trunk.destination)[0].host
-    except RemoteError:
-        return None
-    return None if is_address(host) else host
+def _names_of(trunk: Trunk) -> set[str]:
+    """The host names of its destination and its registrar."""
+    registrar = () if trunk.registration is None else (trunk.registration.registrar,)
+    hosts = set()
+    for uri in (trunk.destination, *registrar):
+        try:
+            hosts.add(trunk_address(uri)[0].host)
+        except RemoteError:
+            continue
+    return {host for host in hosts if not is_address(host)}
 
 
 def _look_up(host: str, reactor: Any) -> Deferred[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sip.dialog import Dialog
+from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Flow
 from sip.message import Request
 from sip.transaction import ClientTransaction, ServerTransaction
@@ -45,6 +46,19 @@ class BranchLeg:
     tx: ClientTransaction
     dialog: Dialog | None = None
     on_trunk: bool = False
+    proved: bool = False  # its INVITE went out again, with the answer to a challenge
+
+
+class OwnRequest:
+    """The owner of a request that belongs to no call: what came of it is told here."""
+
+    def responded(self, event: ResponseReceived, now_s: float) -> None:
+        """A response, provisional ones too."""
+        raise NotImplementedError
+
+    def failed(self, event: RequestFailed, now_s: float) -> None:
+        """No final one came."""
+        raise NotImplementedError
 
 
 @dataclass(slots=True)

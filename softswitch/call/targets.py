@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from sip.abnf import quote
 from sip.errors import RemoteError
 from sip.flow import Address, Flow
 from sip.uri import parse_uri
+from softswitch.call.caller_identity import PRIVACY, identity, name_addr
 from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.routing.model import RoutingSnapshot, Trunk, User
+from softswitch.routing.numbers import CALLED, CALLER, outgoing
 from softswitch.routing.plan import DialTrunks, RingUser
 
-ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 4.1.1.3
 SIP_PORT = 5060
 DESTINATIONS_MAX = 1024  # parsed trunk URIs kept; there are as many as trunks
 
@@ -61,6 +61,12 @@ class TargetFinder:
         self._advertised = advertised
         self._hosts = hosts
 
+    def obstacle(self, target: Target) -> str | None:
+        """Why a carrier cannot be tried now, after all; ``None`` when it can."""
+        if target.trunk is None:
+            return None
+        return self._live.trunks.busy(target.trunk, self._now_us())
+
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
         return self._advertised or local_host
@@ -73,7 +79,8 @@ class TargetFinder:
         user = self._snapshot.accounts[step.account].users.get(step.extension)
         if user is None:
             return []
-        caller = _name_addr(step.caller_name, step.caller, self._domain)
+        caller = name_addr(step.caller_name, step.caller, self._domain)
+        headers = () if step.caller else PRIVACY
         return [
             Target(
                 uri=uri,
@@ -83,6 +90,7 @@ class TargetFinder:
                 name=f"user {step.extension}",
                 account=step.account,
                 extension=step.extension,
+                headers=headers,
             )
             for uri, flow in self._contacts(user)
         ]
@@ -119,26 +127,19 @@ class TargetFinder:
         flow = self._flow_to(Address(host, address.port), transport)
         if flow is None:
             return None
-        number = _as_trunk_wants(trunk, step.number)
+        number = outgoing(trunk, step.number, CALLED).number
+        caller = outgoing(trunk, step.caller, CALLER).number if step.caller else ""
         shown = self._advertised or flow.local.host
-        caller = _as_trunk_wants(trunk, step.caller)
+        if trunk.registration is not None:  # the carrier knows us by its own domain
+            shown = trunk_address(trunk.registration.registrar)[0].host
+        sender = identity(trunk, caller or "", shown, private=step.private)
         return Target(
             uri=f"sip:{number}@{address}" + ("" if transport == "udp" else ";transport=tcp"),
             flow=flow,
             to=f"<sip:{number}@{address}>",
-            caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
+            caller=sender.caller,
             name=f"trunk {trunk.name}",
             trunk=trunk.name,
+            headers=sender.headers,
+            login=trunk.login,
         )
-
-
-def _as_trunk_wants(trunk: Trunk, number: str) -> str:
-    return number.removeprefix("+") if trunk.number_format == "plain" else number
-
-
-def _name_addr(display: str, user: str, host: str) -> str:
-    if not user:
-        return ANONYMOUS
-    shown = f"[{host}]" if ":" in host else host
-    address = f"<sip:{user}@{shown}>"
-    return f"{quote(display)} {address}" if display else address

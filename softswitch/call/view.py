@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from softswitch.call.trunk_conditions import TrunkConditions
 from softswitch.ids import AccountId, CallId
 from softswitch.routing.plan import Plan
 
@@ -39,7 +40,8 @@ Subscriber = Callable[[], None]
 
 
 class LiveCalls:
-    """What is up right now. Told by the call service, read by everybody else."""
+    """What is up right now. Told by the call service, read by everybody else. ``trunks``: how the
+    carriers do."""
 
     def __init__(self) -> None:
         self._views: dict[CallId, tuple[CallView, ...]] = {}
@@ -47,6 +49,7 @@ class LiveCalls:
         self._numbers: Counter[str] = Counter()
         self._trunks: Counter[str] = Counter()
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
+        self.trunks = TrunkConditions()
 
     def __len__(self) -> int:
         return len(self._views)

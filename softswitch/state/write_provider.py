@@ -13,7 +13,6 @@ from softswitch.state.difference import Change
 from softswitch.store import models
 from softswitch.store.base import billing_tables
 
-
 # Keys of a trunk that are kept together in one column: nothing asks the database for them.
 TRUNK_OPTIONS = (
     "country", "outbound_numbers", "inbound_numbers", "trusted", "remote_party_id",
