@@ -41,14 +41,14 @@ def test_a_carrier_that_wants_to_be_registered_with(stage: Stage) -> None:
     service.start()
     assert eventually(lambda: carrier(service, "carrier")["registered_until"])
 
-    callee = stage.peer("answer_proved", host, port=5062, user=USER)
+    callee = stage.peer("answer_proved", host, port=5062, media_port=6010, user=USER)
     stage.caller(service, ACCOUNT, "101", "phone_call", number=OUTSIDE).finish()
     callee.finish()
     assert service.cdrs(ACCOUNT)[0]["cause"] == "answered"
 
     anna = stage.phone(service, ACCOUNT, "101")
     ringing = stage.carrier_call(
-        service, host, "trunk_call", user="+37129999999", number=NUMBER, port=5064
+        service, host, "trunk_call", user="+37129999999", number=NUMBER, port=5064, media_port=6020
     )
     anna.wait_for("CALL_ESTABLISHED")
     ringing.finish()
@@ -112,7 +112,9 @@ def test_a_carrier_of_a_whole_network(stage: Stage) -> None:
     inside, host = stage.network.host(), stage.network.host()
     network = inside.rsplit(".", 1)[0] + ".0/24"
     wide = trunk("wide", host, ip=[network])
-    narrow = trunk("narrow", host, ip=[f"{inside}/32"], inbound_numbers=[{"prepend": "7"}])
+    narrow = trunk(
+        "narrow", host, ip=[f"{inside}/32"], inbound_numbers=[{"prepend": "37", "of": "called"}]
+    )
     service = stage.service(world(account(), trunks=(wide, narrow)))
     anna = stage.phone(service, ACCOUNT, "101")
     for source, number in ((host, NUMBER), (inside, NUMBER.removeprefix("+37"))):
