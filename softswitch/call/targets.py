@@ -13,7 +13,7 @@ from softswitch.call.events import Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.routing.model import RoutingSnapshot, Trunk, User
-from softswitch.routing.numbers import CALLED, CALLER, outgoing
+from softswitch.routing.numbers import CALLED, CALLER, sent
 from softswitch.routing.plan import DialTrunks, RingUser
 
 SIP_PORT = 5060
@@ -63,7 +63,7 @@ class TargetFinder:
 
     def obstacle(self, target: Target) -> str | None:
         """Why a carrier cannot be tried now, after all; ``None`` when it can."""
-        if target.trunk is None:
+        if target.trunk is None or not self._live.trunks.is_limited(target.trunk):
             return None
         return self._live.trunks.busy(target.trunk, self._now_us())
 
@@ -127,12 +127,12 @@ class TargetFinder:
         flow = self._flow_to(Address(host, address.port), transport)
         if flow is None:
             return None
-        number = outgoing(trunk, step.number, CALLED).number
-        caller = outgoing(trunk, step.caller, CALLER).number if step.caller else ""
+        number = sent(trunk, step.number, CALLED)
+        caller = sent(trunk, step.caller, CALLER)
         shown = self._advertised or flow.local.host
         if trunk.registration is not None:  # the carrier knows us by its own domain
             shown = trunk_address(trunk.registration.registrar)[0].host
-        sender = identity(trunk, caller or "", shown, private=step.private)
+        sender = identity(trunk, caller, shown, private=step.private)
         return Target(
             uri=f"sip:{number}@{address}" + ("" if transport == "udp" else ";transport=tcp"),
             flow=flow,

@@ -122,7 +122,9 @@ class TrunkConditions:
         known = self._conditions.get(trunk)
         if known is None:
             return
-        condition = known.setdefault(address, Condition())
+        condition = known.get(address)
+        if condition is None:
+            condition = known[address] = Condition()
         if condition.saw(sign, error, now_us):
             self.on_change(trunk, address, condition)
 
@@ -157,6 +159,10 @@ class TrunkConditions:
                 return None
             latest = max(latest, condition.since_us or 0)
         return f"down since {iso(latest)}"
+
+    def is_limited(self, trunk: str) -> bool:
+        """Whether ``busy`` may be anything but ``None``."""
+        return trunk in self._begun
 
     def busy(self, trunk: str, now_us: int) -> str | None:
         """Why the trunk cannot take one more call in this second; ``None`` when it can."""

@@ -15,15 +15,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from sip.errors import RemoteError
-from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Address, Flow
 from sip.message import Request
-from sip.registration import Binding, Register, Registration, State
+from sip.registration import Binding, Register, Registration
 from sip.stack import Stack
 from softswitch.call.addresses import Addresses, SendsRequests
 from softswitch.call.legs import OwnRequest
 from softswitch.call.targets import trunk_address
 from softswitch.call.trunk_conditions import Condition, Health
+from softswitch.call.trunk_requests import Line, Probe
 from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock, iso
 from softswitch.routing.model import Trunk
@@ -32,14 +32,11 @@ from softswitch.snapshot import SnapshotHolder
 log = Logger()
 
 TICK_S = 0.5  # deadlines here are seconds, so one timer for all of them is exact enough
-PROBE_WAIT_S = 4.0  # as a call waits: whoever has not said anything by then is taken as dead
 PROBE_SPREAD = 0.2  # of the interval, so that a hundred trunks are not asked at once
 RENEW_SOURCES_S = 5.0  # names of registrars may lead elsewhere
 REPLACED_WAIT_S = 2.0  # a changed registration begins when the old one should be off
 LEAVE_MAX_S = 2.0  # at the end: a registrar that is away must not hold up the stop
 LEAVE_POLL_S = 0.1
-
-ERRORS = {"timeout": "no answer", "transport": "no connection"}
 
 Row = dict[str, Any]
 
@@ -268,93 +265,6 @@ class Trunks(Service):
                 line.machine.until_s <= now_s for line in self._lines.values()
             ),
         }
-
-
-class Line(OwnRequest):
-    """The registration of one trunk."""
-
-    def __init__(self, trunks: Trunks, name: str, machine: Registration, start_s: float) -> None:
-        self.machine = machine
-        self._trunks = trunks
-        self._name = name
-        self._start_s = start_s
-        self._said: tuple[bool, str] = (False, "")
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more comes."""
-        return self.machine.state is State.ENDED
-
-    def until_us(self, now_s: float, now_us: int) -> int | None:
-        """When the binding is over; ``None`` when there is none."""
-        left_s = self.machine.until_s - now_s
-        return now_us + round(left_s * 1_000_000) if left_s > 0 else None
-
-    def due(self, now_s: float) -> list[Register]:
-        """What is to be sent now."""
-        if self.machine.state is State.IDLE:
-            return self.machine.start(now_s) if now_s >= self._start_s else []
-        return self.machine.due(now_s)
-
-    def responded(self, event: ResponseReceived, now_s: float) -> None:
-        """An answer to a REGISTER."""
-        if event.response.status >= 200:
-            number = event.transaction.request.cseq.number
-            self._trunks.send(self, self.machine.responded(event.response, number, now_s))
-            self._tell()
-
-    def failed(self, event: RequestFailed, now_s: float) -> None:
-        """None came."""
-        number = event.transaction.request.cseq.number
-        self._trunks.send(self, self.machine.failed(ERRORS[event.cause], number, now_s))
-        self._tell()
-
-    def _tell(self) -> None:
-        """Log what is new, once."""
-        bound, error = self.machine.state is State.BOUND, self.machine.error
-        if self.machine.state not in (State.BOUND, State.RESTING) or (bound, error) == self._said:
-            return
-        self._said = (bound, error)
-        if bound:
-            log.info("trunk {trunk} is registered", trunk=self._name)
-        else:
-            log.warn("trunk {trunk} is not registered: {error}", trunk=self._name, error=error)
-
-
-class Probe(OwnRequest):
-    """The OPTIONS to one address of a trunk."""
-
-    def __init__(self, trunks: Trunks, trunk: Trunk, flow: Flow, first_s: float) -> None:
-        self.trunk = trunk
-        self._trunks = trunks
-        self._flow = flow
-        self._next_s = first_s
-        self._judged_s: float | None = None  # while one is out: when it counts as unanswered
-
-    def due(self, now_s: float) -> None:
-        """Ask, or give up waiting."""
-        if self._judged_s is not None:
-            if now_s >= self._judged_s:
-                self._unanswered("no answer to OPTIONS", now_s)
-        elif now_s >= self._next_s:
-            self._judged_s = now_s + PROBE_WAIT_S
-            self._next_s = now_s + self.trunk.probe_s
-            self._trunks.send(self, [self._trunks.options(self.trunk, self._flow)])
-
-    def responded(self, event: ResponseReceived, now_s: float) -> None:
-        """Whatever it says, something lives there."""
-        self._judged_s = None
-        self._trunks.answered(self.trunk.name, self._flow.remote)
-
-    def failed(self, event: RequestFailed, now_s: float) -> None:
-        """A connection that cannot be made; silence has been judged before."""
-        if event.cause == "transport" and self._judged_s is not None:
-            self._unanswered(ERRORS[event.cause], now_s)
-
-    def _unanswered(self, error: str, now_s: float) -> None:
-        self._judged_s = None
-        if self._trunks.silent(self.trunk.name, self._flow.remote, error) is Health.SUSPECT:
-            self._next_s = now_s  # make sure at once
 
 
 def _binding(trunk: Trunk | None) -> Binding | None:

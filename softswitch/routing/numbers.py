@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import phonenumbers
 
@@ -78,8 +78,7 @@ class WritesNumbers(Protocol):
         """In order; the first that fits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """A number in its new form, and ``rule``, in words, that made it. ``number`` ``None``: what
     came in is no telephone number."""
 
@@ -97,6 +96,13 @@ def outgoing(trunk: WritesNumbers, number: str, of: str) -> Written:
                 return Written(rule.edit(formed), f"outbound rule {index}: {rule}")
     formed = _in_form(number, trunk.number_format, trunk.country)
     return Written(formed, f"number_format {trunk.number_format}")
+
+
+def sent(trunk: WritesNumbers, number: str, of: str) -> str:
+    """``outgoing``'s number alone, at once where there are no rules: calls take this way."""
+    if trunk.outbound_numbers or trunk.number_format == NATIONAL:
+        return outgoing(trunk, number, of).number or ""
+    return number.removeprefix("+") if trunk.number_format == "plain" else number
 
 
 def incoming(trunk: WritesNumbers, sent: str, of: str) -> Written:

@@ -12,7 +12,8 @@ from sip.flow import Address, Flow
 from sip.message import Request, Response
 from sip.parser import parse_message
 from softswitch.call.legs import OwnRequest
-from softswitch.call.trunks import PROBE_WAIT_S, REPLACED_WAIT_S, TICK_S, Trunks
+from softswitch.call.trunk_requests import PROBE_WAIT_S
+from softswitch.call.trunks import REPLACED_WAIT_S, TICK_S, Trunks
 from softswitch.call.view import LiveCalls
 from softswitch.routing.model import RoutingSnapshot, Trunk, TrunkLogin, TrunkRegistration
 from softswitch.snapshot import SnapshotHolder
