@@ -123,7 +123,7 @@ def test_a_wrong_password_is_refused_once() -> None:
     """The caller's phone is not asked for a password that is not its own."""
     stage = Stage()
     stage.carrier.password = "other"
-    assert stage.call(talk_s=3) == [("rejected",)]
+    assert stage.call(talk_s=3) == [("failed",)]
     assert stage.carrier.numbers("INVITE") == [1, 2]
 
 
