@@ -299,8 +299,9 @@ class Registration:
         self._cseq += 1
         flow = self._places[0]
         binding = self.binding
-        host = parse_uri(binding.registrar).host_port
-        address = f"<sip:{binding.username}@{host}>"
+        host = parse_uri(binding.registrar).host
+        domain = f"[{host}]" if ":" in host else host  # the address of record has no port
+        address = f"<sip:{binding.username}@{domain}>"
         headers = [
             ("To", address),
             ("From", f"{address};tag={self._tag}"),

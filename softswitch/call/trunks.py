@@ -104,7 +104,9 @@ class Trunks(Service):
             await pause
 
     def tick(self) -> None:
-        """Follow the snapshot, and do what is due."""
+        """Follow the snapshot, and do what is due; nothing before the start and after the stop."""
+        if not self.running:
+            return
         now_s = self._now_s()
         try:
             if self._snapshots.current.trunks is not self._trunks:

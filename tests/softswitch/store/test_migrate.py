@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Engine, inspect, text
@@ -10,7 +11,7 @@ from sqlalchemy import CheckConstraint, Engine, inspect, text
 import softswitch.store.models  # noqa: F401 (fills the MetaData)
 from softswitch.store.base import Base
 from softswitch.store.connect import StoreError, make_engine, parse_url
-from softswitch.store.migrate import migrate
+from softswitch.store.migrate import configuration, migrate
 
 
 def test_migrated_tables_do_not_differ_from_the_models(engine: Engine) -> None:
@@ -40,6 +41,31 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     migrate(engine)
     assert sorted(inspect(engine).get_table_names()) == tables
     assert "ledger" in tables
+    engine.dispose()
+
+
+def test_trunks_of_the_first_version_stay(empty_database_url: str) -> None:
+    """The second version adds a column beside rows that others refer to."""
+    engine = make_engine(parse_url(empty_database_url), connections_max=1)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(
+            text(
+                "INSERT INTO trunk VALUES ('old', 0, '[\"192.0.2.9\"]', 'sip:192.0.2.9', 'e164', 0,"
+                " '', '', '')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO number (number, country, city, kind, setup_fee_micros,"
+                " monthly_fee_micros, channels, trunk, status)"
+                " VALUES ('+37070044960', 'LT', '', 'city', 0, 0, 0, 'old', 'free')"
+            )
+        )
+    migrate(engine)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT name, options FROM trunk")).all() == [("old", None)]
+        assert connection.execute(text("SELECT trunk FROM number")).all() == [("old",)]
     engine.dispose()
 
 
