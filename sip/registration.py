@@ -24,7 +24,7 @@ from sip.digest import Challenge, answer, choose_challenge
 from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request, Response
-from sip.uri import parse_uri
+from sip.uri import SipUri, parse_uri
 
 CHALLENGES_MAX = 3  # of one attempt: the first, and nonces that are stale at once
 REDIRECTS_MAX = 3  # of one attempt; more are a circle
@@ -299,9 +299,8 @@ class Registration:
         self._cseq += 1
         flow = self._places[0]
         binding = self.binding
-        host = parse_uri(binding.registrar).host
-        domain = f"[{host}]" if ":" in host else host  # the address of record has no port
-        address = f"<sip:{binding.username}@{domain}>"
+        host = parse_uri(binding.registrar).host  # the address of record has no port
+        address = f"<{SipUri('sip', binding.username, host)}>"
         headers = [
             ("To", address),
             ("From", f"{address};tag={self._tag}"),

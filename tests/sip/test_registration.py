@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -149,6 +150,13 @@ def test_registers_for_the_contact() -> None:
     assert request.contacts[0].uri_text == "sip:line@192.0.2.1:5060"
     assert (request.cseq.number, request.expires) == (1, 3600)
     assert "authorization" not in request.headers
+
+
+def test_a_user_name_of_any_characters_is_escaped() -> None:
+    """Some carriers give e-mail addresses as user names."""
+    carrier = Carrier()
+    carrier.machine.binding = replace(carrier.machine.binding, username="a b@c")
+    assert carrier.start().last.request.to.uri_text == "sip:a%20b%40c@sip.example.net"
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
