@@ -54,7 +54,7 @@ def check(config: Config, state: State, *, running: bool) -> Report:
 
 
 def unbuilt(state: State) -> Iterator[str]:
-    """Keys of the state that are kept, but whose part is not built yet."""
+    """What the state has and nothing comes of yet: parts that are not built, missing passwords."""
     for trunk in state.trunks:
         if trunk.registrar and not trunk.password:
             yield f"trunk {trunk.name}: has no password yet, so its registrar will refuse it"

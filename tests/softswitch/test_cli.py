@@ -267,3 +267,13 @@ def test_live_trunks_need_the_service(applied: Path) -> None:
     """Nobody else knows how carriers do."""
     refused = run(applied, "show", "trunks", "--json")
     assert (refused.exit_code, refused.stderr) == (1, "the service is not running\n")
+
+
+def test_a_registering_trunk_without_a_password_is_noted(config: Path, tmp_path: Path) -> None:
+    """As after applying an export without secrets: accepted, and told."""
+    state = tmp_path / "lines.yaml"
+    state.write_text('trunks: [{name: lines, registrar: "sip:sip.example.net", username: u}]')
+    assert run(config, "apply", str(state)).exit_code == 0
+    report = as_json(config, "check")
+    assert report["problems"] == []
+    assert report["notes"] == ["trunk lines: has no password yet, so its registrar will refuse it"]
