@@ -44,6 +44,7 @@ from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
+from softswitch.call.trunks import Trunks
 from softswitch.call.view import LiveCalls
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.commands import Commands
@@ -175,16 +176,17 @@ class Switch(Service):
         live = LiveCalls()
         media = self._make_media()
         tls = self._make_tls()
-        calls, registrations, sip, hosts = self._make_calls(
+        calls, registrations, sip, hosts, trunks = self._make_calls(
             database, settlements, snapshots, live, media, tls
         )
         media.on_notice = calls.media_notice
         await registrations.load()
-        await self._resolve_trunks(hosts, snapshots)
+        await self._resolve_trunks(hosts, snapshots, trunks)
         self._run(media)
         self._run(sip)
         self._run(calls)
-        view = LiveView(live, registrations)
+        self._run(trunks)
+        view = LiveView(live, registrations, trunks)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -194,7 +196,7 @@ class Switch(Service):
             snapshots,
             view,
             calls.route_state,
-            lambda: _in_use(calls, sip, media),
+            lambda: _counts(calls, sip, media, trunks),
             lambda: () if tls is None else tls.warnings(),
         )
         self._run(control)
@@ -255,7 +257,7 @@ class Switch(Service):
         live: LiveCalls,
         media: MediaService,
         tls: Tls | None,
-    ) -> tuple[CallService, Registrations, SipService, Hosts]:
+    ) -> tuple[CallService, Registrations, SipService, Hosts, Trunks]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -263,7 +265,7 @@ class Switch(Service):
             server_name=SERVER_NAME,
             allow=ALLOW,
             supported=EXTENSIONS,
-            limits=self._limits(snapshots),
+            limits=self._limits(snapshots, live),
         )
         registrar = Registrar()
         authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
@@ -306,6 +308,19 @@ class Switch(Service):
             now_s=monotonic_s,
             draw=lambda most: random.randint(0, most),
         )
+        trunks = Trunks(
+            reactor=self._reactor,
+            stack=stack,
+            sip=listening,
+            where=hosts.where,
+            snapshots=snapshots,
+            live=live,
+            advertised=config.advertised_address,
+            now_s=monotonic_s,
+            now_us=utc_us,
+            token=tokens,
+            chance=random.random,
+        )
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
@@ -329,13 +344,16 @@ class Switch(Service):
             now_us=utc_us,
             token=tokens,
         )
-        return calls, registrations, sip, hosts
+        return calls, registrations, sip, hosts, trunks
 
-    async def _resolve_trunks(self, hosts: Hosts, snapshots: SnapshotHolder) -> None:
+    async def _resolve_trunks(
+        self, hosts: Hosts, snapshots: SnapshotHolder, trunks: Trunks
+    ) -> None:
         """Have the trunks' destinations ready before the first call, and from then on."""
 
         def keep() -> None:
-            hosts.keep([trunk.destination for trunk in snapshots.current.trunks.values()])
+            hosts.keep([uri for trunk in snapshots.current.trunks.values() for uri in trunk.uris])
+            trunks.tick()
 
         keep()
         snapshots.on_whole = keep
@@ -344,15 +362,17 @@ class Switch(Service):
             RESOLVE_AT_START_S, self._reactor, onTimeoutCancel=lambda *_: None
         )
 
-    def _limits(self, snapshots: SnapshotHolder) -> Limits:
+    def _limits(self, snapshots: SnapshotHolder, live: LiveCalls) -> Limits:
         """Carriers bring many callers' requests from one address, so they are trusted too."""
         limits = self._config.limits
 
         def trusted(host: str) -> bool:
-            if host in snapshots.current.trunk_hosts:
+            snapshot = snapshots.current
+            if host in snapshot.trunk_hosts or host in live.trunks.registrars:
                 return True
             address = ip_address(host)
-            return any(address in network for network in limits.trusted_sources)
+            carriers = (network for network, _ in snapshot.trunk_networks)
+            return any(address in network for network in (*limits.trusted_sources, *carriers))
 
         return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
 
@@ -427,9 +447,13 @@ def _listeners(config: Config) -> Sequence[Listener]:
     ]
 
 
-def _in_use(calls: CallService, sip: SipService, media: MediaService) -> Mapping[str, int]:
-    """What calls and requests take; all but the connections of idle phones comes back to 0."""
+def _counts(
+    calls: CallService, sip: SipService, media: MediaService, trunks: Trunks
+) -> Mapping[str, int]:
+    """How the carriers are, and what calls and requests take; of that all but the connections of
+    idle phones comes back to 0."""
     return {
+        **trunks.counts(),
         "unsettled_calls": calls.calls_up,
         "dialogs": calls.dialogs,
         "call_timers": calls.timers_armed,

@@ -74,10 +74,10 @@ def _certificate(sip: SipConfig, now: datetime) -> tuple[tuple[str, ...], tuple[
 
 
 def unbuilt(state: State) -> Iterator[str]:
-    """Keys of the state that are kept, but whose part is not built yet."""
+    """What the state has and nothing comes of yet: parts that are not built, missing passwords."""
     for trunk in state.trunks:
-        if trunk.registrar:
-            yield f"trunk {trunk.name}: registering with a carrier is not built yet"
+        if trunk.registrar and not trunk.password:
+            yield f"trunk {trunk.name}: has no password yet, so its registrar will refuse it"
     for account in state.accounts:
         if account.recording:
             yield f"account {account.id}: recording is not built yet"

@@ -17,7 +17,7 @@ from softswitch.admin.refusal import Refused
 from softswitch.clock import utc_us
 from softswitch.config import Config, ConfigError, find, load
 from softswitch.control_socket import ControlError, NotRunning, ask
-from softswitch.plan_text import parse_time, plan_lines
+from softswitch.plan_text import number_line, parse_time, plan_lines
 from softswitch.subjects import LIVE, SUBJECTS, table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -166,6 +166,27 @@ def route(switch: Switch, caller: str, dialled: str, at: str, account: str, as_j
     arguments = {"from": caller, "to": dialled, "at": at, "account": account}
     result = switch.ask("route", **arguments)
     say(result, lambda: plan_lines(result), as_json)
+
+
+@main.group()
+def trunk() -> None:
+    """Carriers."""
+
+
+@trunk.command("test")
+@click.argument("name")
+@click.argument("number")
+@click.option("--caller", metavar="NUMBER", default="", help="A caller's number, too.")
+@click.option("--in", "is_in", is_flag=True, help="As the carrier sends it; else as we do.")
+@json_option
+@pass_switch
+def trunk_test(
+    switch: Switch, name: str, number: str, caller: str, is_in: bool, as_json: bool
+) -> None:
+    """What the trunk's rules make of a number, and which of them."""
+    arguments = {"name": name, "number": number, "caller": caller, "in": is_in}
+    rows = switch.ask("trunk test", **arguments)
+    say(rows, lambda: [number_line(row) for row in rows], as_json)
 
 
 @main.group()

@@ -64,6 +64,9 @@ class LiveView(Protocol):
     def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """``show registrations``, likewise."""
 
+    def trunk_report(self) -> Callable[[], list[dict[str, Any]]]:
+        """``show trunks``, likewise."""
+
 
 class ReadsAndWrites(RunsTransactions, Protocol):
     """``softswitch.store.database.Database``, as far as verbs need it."""
@@ -175,6 +178,8 @@ class ControlServer(Service):
         account = text(arguments, "account") or None
         if arguments["what"] == "calls":
             return self._live.call_report(account)
+        if arguments["what"] == "trunks":
+            return self._live.trunk_report()
         return self._live.registration_report(account)
 
     def _status(self, arguments: Arguments) -> Any:

@@ -29,6 +29,12 @@ def _words(key: str, value: Any) -> str:
     return key if value is True else f"{key} {value}"
 
 
+def number_line(row: dict[str, Any]) -> str:
+    """A row of ``trunk test``: ``called +37120000001 -> 20000001 (outbound rule 1: ...)``."""
+    number = row["number"] or "no telephone number"
+    return f"{row['of']} {row['given']} -> {number} ({row['rule']})"
+
+
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time, in UTC when it names no offset. Raises ``Refused``."""
     try:

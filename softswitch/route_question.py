@@ -47,6 +47,12 @@ class NobodyRegistered:
         """None."""
         return 0
 
+    def trunk_busy(self, trunk: str) -> None:
+        """Never."""
+
+    def trunk_down(self, trunk: str) -> None:
+        """Nobody looks."""
+
 
 def ask(
     snapshot: RoutingSnapshot,
@@ -122,6 +128,7 @@ def _step(step: Step) -> dict[str, Any]:
             "payment": _payment(step.payment),
             "timeout_s": step.timeout_s,
             "emergency": step.emergency,
+            "private": step.private,
         }
     return {"step": "refuse", "status": step.status, "cause": step.cause, "reason": step.reason}
 

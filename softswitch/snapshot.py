@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from sqlalchemy import select
@@ -21,7 +21,10 @@ from billing.tariff import Rate, TariffIndex
 from softswitch.fields import EMERGENCY_DEFAULT
 from softswitch.ids import AccountId, Extension
 from softswitch.routing import model
+from softswitch.routing.numbers import NumberRule
 from softswitch.secrets import Vault
+from softswitch.state import model as state
+from softswitch.state.read import trunk_of
 from softswitch.store import models
 from softswitch.store.base import billing_tables
 
@@ -50,6 +53,7 @@ class Provider:
 
     trunks: Mapping[str, model.Trunk]
     trunk_hosts: Mapping[str, str]
+    trunk_networks: tuple[tuple[IPv4Network | IPv6Network, str], ...]
     routes: Mapping[str, tuple[str, ...]]
     tariffs: Mapping[str, TariffIndex]
     emergency_numbers: frozenset[str]
@@ -104,7 +108,7 @@ def build_with_versions(
     session: Session, vault: Vault, realm: str
 ) -> tuple[model.RoutingSnapshot, dict[AccountId, int]]:
     """``build``, and the version of each account that was read, for ``SnapshotHolder.publish``."""
-    provider = read_provider(session)
+    provider = read_provider(session, vault)
     parts = read_accounts(session, vault, realm, provider.tariffs, None)
     return assemble(provider, parts), {part.id: part.version for part in parts}
 
@@ -163,6 +167,7 @@ def assemble(provider: Provider, parts: Iterable[AccountPart]) -> model.RoutingS
         numbers=numbers,
         trunks=provider.trunks,
         trunk_hosts=provider.trunk_hosts,
+        trunk_networks=provider.trunk_networks,
         routes=provider.routes,
         emergency_numbers=provider.emergency_numbers,
         emergency_trunks=provider.emergency_trunks,
@@ -170,20 +175,16 @@ def assemble(provider: Provider, parts: Iterable[AccountPart]) -> model.RoutingS
     )
 
 
-def read_provider(session: Session) -> Provider:
+def read_provider(session: Session, vault: Vault) -> Provider:
     """Trunks, routes, tariffs and the one-of-a-kind sections."""
     settings = {row.name: row.value for row in session.scalars(select(models.Setting))}
     emergency = settings.get("emergency", {})
     in_order = select(models.Trunk).order_by(models.Trunk.position, models.Trunk.name)
-    trunks = [_trunk(row) for row in session.scalars(in_order)]
+    trunks = [trunk(trunk_of(row, vault)) for row in session.scalars(in_order)]
     return Provider(
-        trunks={trunk.name: trunk for trunk in trunks},
-        trunk_hosts={
-            str(network.network_address): trunk.name
-            for trunk in trunks
-            for network in trunk.networks
-            if network.num_addresses == 1
-        },
+        trunks={each.name: each for each in trunks},
+        trunk_hosts=hosts_of(trunks),
+        trunk_networks=networks_of(trunks),
         routes={row.prefix: tuple(row.trunks) for row in session.scalars(select(models.Route))},
         tariffs=read_tariffs(session, None),
         emergency_numbers=frozenset(emergency.get("numbers", EMERGENCY_DEFAULT)),
@@ -351,14 +352,64 @@ def _flow(row: Any) -> model.CallFlow:
     )
 
 
-def _trunk(row: models.Trunk) -> model.Trunk:
+def hosts_of(trunks: Iterable[model.Trunk]) -> dict[str, str]:
+    """The single addresses of trunks: one look-up tells whose a request is."""
+    return {
+        str(network.network_address): each.name
+        for each in trunks
+        for network in each.networks
+        if network.num_addresses == 1
+    }
+
+
+def networks_of(
+    trunks: Iterable[model.Trunk],
+) -> tuple[tuple[IPv4Network | IPv6Network, str], ...]:
+    """The larger networks of trunks, the narrowest first."""
+    claims = [
+        (network, each.name)
+        for each in trunks
+        for network in each.networks
+        if network.num_addresses > 1
+    ]
+    return tuple(sorted(claims, key=lambda claim: -claim[0].prefixlen))
+
+
+def trunk(said: state.Trunk) -> model.Trunk:
+    """A trunk of the state file as calls see it."""
+    login = registration = None
+    registrar = _sip_uri(said.registrar)
+    if said.username:
+        name = said.auth_username or said.username
+        login = model.TrunkLogin(name, said.password, said.realm)
+    if registrar and said.username:
+        registration = model.TrunkRegistration(
+            registrar, said.username, state.contact_user(said), said.expires_s
+        )
     return model.Trunk(
-        name=row.name,
-        networks=tuple(ip_network(address) for address in row.ip),
-        destination=row.destination,
-        number_format=row.number_format,
-        channels_max=row.channels_max,
+        name=said.name,
+        networks=tuple(ip_network(address) for address in said.ip),
+        destination=said.destination or registrar,
+        number_format=said.number_format,
+        channels_max=said.channels_max,
+        country=said.country,
+        outbound_numbers=tuple(map(_rule, said.outbound_numbers)),
+        inbound_numbers=tuple(map(_rule, said.inbound_numbers)),
+        trusted=said.trusted,
+        remote_party_id=said.remote_party_id,
+        calls_per_second_max=said.calls_per_second_max,
+        probe_s=said.probe_s,
+        login=login,
+        registration=registration,
     )
+
+
+def _sip_uri(registrar: str) -> str:
+    return f"sip:{registrar.removeprefix('sip:')}" if registrar else ""
+
+
+def _rule(said: state.NumberRule) -> NumberRule:
+    return NumberRule(said.match, said.of, said.preset, said.strip, said.prepend)
 
 
 def _minute(clock: str) -> int:

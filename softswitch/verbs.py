@@ -23,12 +23,16 @@ from softswitch.check import check
 from softswitch.config import Config
 from softswitch.jobs import run_job
 from softswitch.problems import FileProblems
+from softswitch.routing.dialling import clean
+from softswitch.routing.numbers import CALLED, CALLER, incoming, outgoing
 from softswitch.secrets import SecretsError, Vault
 from softswitch.show import show
+from softswitch.snapshot import trunk
 from softswitch.state.apply import FILES_MAX, apply, hash_passwords, read_files
 from softswitch.state.export import export_state, write_files
 from softswitch.state.merge import Wish
-from softswitch.state.read import read_state
+from softswitch.state.read import read_state, trunk_of
+from softswitch.store import models
 from softswitch.store.connect import StoreError
 from softswitch.store.models import Account
 
@@ -140,6 +144,23 @@ def _check(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any
     return {"report": report.as_json(), "lines": report.lines()}
 
 
+def _test_trunk(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any:
+    """What a trunk's number rules make of a number."""
+    name = text(arguments, "name")
+    row = session.get(models.Trunk, name)
+    if row is None:
+        raise refuse("name", f"trunk {name} does not exist")
+    told = trunk(trunk_of(row, site.vault))
+    number, caller = text(arguments, "number"), text(arguments, "caller")
+    written = incoming if arguments.get("in") else outgoing
+    asked = [(CALLED, number), *([(CALLER, caller)] if caller else [])]
+    rows = []
+    for of, given in asked:
+        found = written(told, clean(given), of)
+        rows.append({"of": of, "given": given, "number": found.number, "rule": found.rule})
+    return rows
+
+
 def _verify(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any:
     account = text(arguments, "account") or None
     if account is not None and session.get(Account, account) is None:
@@ -201,6 +222,7 @@ VERBS: dict[str, Verb] = {
     "export": Verb(Scope.NOTHING, _export),
     "show": Verb(Scope.NOTHING, _show),
     "check": Verb(Scope.NOTHING, _check),
+    "trunk test": Verb(Scope.NOTHING, _test_trunk),
     "ledger verify": Verb(Scope.NOTHING, _verify),
     "jobs run": Verb(Scope.EVERYTHING, _run_job),
     "account block": Verb(Scope.ACCOUNT, _block),

@@ -26,6 +26,13 @@ class Listeners(Protocol):
         """A flow towards an address, ``None`` when no listener has the transport."""
 
 
+class SendsRequests(Listeners, Protocol):
+    """And for whoever sends outside of an event of the stack."""
+
+    def flush(self) -> None:
+        """Send what the stack has to send and arm its timer."""
+
+
 class Addresses:
     """``advertised`` stands for our own host where it is set: the public address behind NAT;
     ``where`` resolves a SIP URI as far as it is known now."""

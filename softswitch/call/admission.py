@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
-from sip.uri import parse_uri
+from sip.uri import SipUri, parse_uri
 from sip.usual_address import read_address
 from sip.values import parse_name_addr
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
@@ -41,10 +41,15 @@ class Answered(NamedTuple):
     headers: Headers = ()
 
 
-def presented_number(request: Request) -> str:
+ASSERTED = ("p-asserted-identity", "remote-party-id")  # the first that says a number (A22)
+HIDDEN = frozenset(("id", "user"))  # priv-values that ask not to be shown (RFC 3323 4.2, 3325 9.3)
+
+
+def presented_number(request: Request, *, trusted: bool = True) -> str:
     """The caller number in a request (A22): P-Asserted-Identity, else Remote-Party-ID, else the
-    user part of From. "" when none. Raises RemoteError on a From that is none."""
-    for name in ASSERTED:
+    user part of From. "" when none. Of a carrier that is not ``trusted`` only From counts (RFC 3325
+    5). Raises RemoteError on a From that is none."""
+    for name in ASSERTED if trusted else ():
         for value in request.values(name) if name in request.headers else ():
             try:
                 user = parse_uri(parse_name_addr(value, name).uri_text).user
@@ -54,6 +59,14 @@ def presented_number(request: Request) -> str:
                 return user
     _, uri_text, _ = read_address(request.required("from"), "From")
     return parse_uri(uri_text).user or ""
+
+
+def wants_privacy(request: Request) -> bool:
+    """Whether the caller asks not to be shown: ``Privacy: id`` or ``user``."""
+    lines = request.all("privacy")
+    return bool(lines) and not HIDDEN.isdisjoint(
+        value.strip().lower() for line in lines for value in line.split(";")
+    )
 
 
 class CallRate:
@@ -108,6 +121,14 @@ class CurrentState:
         """Calls on a trunk."""
         return self._live.trunk_calls(trunk)
 
+    def trunk_busy(self, trunk: str) -> str | None:
+        """Why the trunk cannot take one more call in this second."""
+        return self._live.trunks.busy(trunk, self._now_us)
+
+    def trunk_down(self, trunk: str) -> str | None:
+        """Since when the trunk does not answer."""
+        return self._live.trunks.down(trunk)
+
 
 class Admission:
     """Identity, authentication, rates and routing of a new INVITE."""
@@ -132,17 +153,23 @@ class Admission:
         """Admit or answer one INVITE."""
         try:
             uri = parse_uri(request.uri)
-            presented = presented_number(request)
+            if not self._domains.accepts(uri.host, flow):
+                return Answered(404, f"{uri.host} is not a domain of this switch")
+            caller = self._caller(request, flow, snapshot, now_s)
+            if isinstance(caller, Answered):
+                return caller
+            trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
+            question = RouteRequest(
+                caller,
+                _dialled(request, uri, trunk, snapshot),
+                presented_number(request, trusted=trunk is None or _trusts(snapshot, trunk)),
+                to_datetime(now_us),
+                private=wants_privacy(request),
+            )
         except RemoteError as error:
             return Answered(error.status_hint, str(error))
-        if not self._domains.accepts(uri.host, flow):
-            return Answered(404, f"{uri.host} is not a domain of this switch")
-        caller = self._caller(request, flow, snapshot, now_s)
-        if isinstance(caller, Answered):
-            return caller
         if isinstance(caller, PhoneCaller) and not self._rate.allows(caller.account, now_s):
             return Answered(503, "too many calls a second", (("Retry-After", "1"),))
-        question = RouteRequest(caller, uri.user or "", presented, to_datetime(now_us))
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         plan = route(question, snapshot, state)
         if isinstance(caller, TrunkCaller):
@@ -160,7 +187,7 @@ class Admission:
     def _caller(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float
     ) -> PhoneCaller | TrunkCaller | Answered:
-        known = identify(request, flow, self._domains, snapshot)
+        known = identify(request, flow, self._domains, snapshot, self._live.trunks.registrars)
         if known is not None:
             return known
         outcome = self._authenticator.check(request, flow, snapshot.logins, now_s)
@@ -169,3 +196,17 @@ class Admission:
         if isinstance(outcome, Challenged):
             return Answered(outcome.status, "", outcome.headers)
         return Answered(outcome.status, outcome.reason)
+
+
+def _trusts(snapshot: RoutingSnapshot, trunk: str) -> bool:
+    known = snapshot.trunks.get(trunk)
+    return known is not None and known.trusted
+
+
+def _dialled(request: Request, uri: SipUri, trunk: str | None, snapshot: RoutingSnapshot) -> str:
+    """Whom the caller called. A registrar may call our contact, and the number is in To alone."""
+    known = None if trunk is None else snapshot.trunks.get(trunk)
+    registration = None if known is None else known.registration
+    if registration is not None and uri.user == registration.contact_user:
+        return request.to.uri.user or ""
+    return uri.user or ""

@@ -156,13 +156,13 @@ class Call:
         self._refuse(status, cause, reason, now_s, traced=traced)
 
     def _media_ready(self, event: ev.MediaReady, now_s: float) -> None:
-        self.dialling.media_ready(event, now_s)
+        self.go_on(self.dialling.media_ready(event, now_s), now_s)
 
     def _media_refused(self, event: ev.MediaRefused, now_s: float) -> None:
         self.go_on(self.dialling.media_refused(event), now_s)
 
     def _credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
-        self.dialling.credit_held(event, now_s)
+        self.go_on(self.dialling.credit_held(event, now_s), now_s)
 
     def credit_denied(self, event: ev.CreditDenied, now_s: float) -> None:
         self.go_on(self.dialling.credit_denied(event, now_s), now_s)

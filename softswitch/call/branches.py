@@ -64,4 +64,4 @@ class Branches(list[Branch]):
         statuses = [branch.status for branch in self if branch.hold == hold]
         if not on_trunks:
             return failover.phones_status(statuses)
-        return statuses[-1] if statuses else 480
+        return statuses[-1] if statuses else 503

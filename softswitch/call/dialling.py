@@ -34,6 +34,9 @@ class Directory(Protocol):
     def targets(self, step: RingUser | DialTrunks) -> ev.Found:
         """All contacts of a user, or the addresses of each trunk that has room, in order."""
 
+    def obstacle(self, target: ev.Target) -> str | None:
+        """Why a trunk of the step cannot be tried when its turn comes; ``None`` when it can."""
+
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows for a local one (``sip.advertised_address``)."""
 
@@ -130,12 +133,11 @@ class Dialling:
             self._targets = list(found.targets)
             self._trace.extend(found.notes)
             if self._targets:
-                self._prepare(step, now_s)
-                return None
+                return self._prepare(step, now_s)
             status = 503 if isinstance(step, DialTrunks) else 480
             self._trace.append(f"{name_of(step)}: nothing to call, {status}")
 
-    def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> None:
+    def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> Unreached | None:
         self._records.extend(step.joins)
         payment = step.payment if isinstance(step, DialTrunks) else None
         if payment is not None:
@@ -143,8 +145,8 @@ class Dialling:
         self._allocate()
         if self._waiting:
             self._do(ev.SetTimer(STEP, now_s + PREPARE_MAX_S))
-        else:
-            self._launch_step(now_s)
+            return None
+        return self._launch_step(now_s)
 
     def _hold(self, part: str, payment: Payment) -> None:
         hold = self._charges.hold(self._names.hold + part, payment)
@@ -165,20 +167,20 @@ class Dialling:
         """Whether this hold, or "media", was asked for and is not there yet."""
         return what in self._waiting
 
-    def media_ready(self, event: ev.MediaReady, now_s: float) -> None:
+    def media_ready(self, event: ev.MediaReady, now_s: float) -> Unreached | None:
         """The ports are there."""
         self._media.opened(event.legs)
-        self._prepared("media", now_s)
+        return self._prepared("media", now_s)
 
     def media_refused(self, event: ev.MediaRefused) -> Unreached:
         """There are no ports."""
         self._trace.append(f"no media ports: {event.reason}")
         return Unreached(503, "failed", event.reason)
 
-    def credit_held(self, event: ev.CreditHeld, now_s: float) -> None:
+    def credit_held(self, event: ev.CreditHeld, now_s: float) -> Unreached | None:
         """A hold was granted."""
         self._charges[event.hold].granted(event.micros)
-        self._prepared(event.hold, now_s)
+        return self._prepared(event.hold, now_s)
 
     def credit_denied(self, event: ev.CreditDenied, now_s: float) -> Unreached | None:
         """A hold was refused: perhaps another step costs less."""
@@ -194,27 +196,34 @@ class Dialling:
             return self._next_step(402, now_s)
         return Unreached(402, "no_credit", event.reason)
 
-    def _prepared(self, what: str, now_s: float) -> None:
+    def _prepared(self, what: str, now_s: float) -> Unreached | None:
         self._waiting.discard(what)
-        if not self._waiting:
-            self._launch_step(now_s)
+        return None if self._waiting else self._launch_step(now_s)
 
     # --- branches ---------------------------------------------------------------------------------
 
-    def _launch_step(self, now_s: float) -> None:
+    def _launch_step(self, now_s: float) -> Unreached | None:
         self.is_ringing = True
         step = self.step
         assert not isinstance(step, Refuse)
-        if isinstance(step, RingUser):
-            for target in self._targets:
-                self._launch(target, now_s)
-        else:
-            self._launch_trunk(now_s)
         self._do(ev.SetTimer(STEP, now_s + step.timeout_s))
+        if isinstance(step, DialTrunks):
+            return self._launch_trunk(step, now_s)
+        for target in self._targets:
+            self._launch(target, now_s)
+        return None
 
-    def _launch_trunk(self, now_s: float) -> None:
-        self._launch(self._targets.pop(0), now_s)
-        self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
+    def _launch_trunk(self, step: DialTrunks, now_s: float) -> Unreached | None:
+        """Call the next trunk that may be called now."""
+        while self._targets:
+            target = self._targets.pop(0)
+            obstacle = None if step.emergency else self._directory.obstacle(target)
+            if obstacle is None:
+                self._launch(target, now_s)
+                self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
+                return None
+            self._trace.append(f"{target.name} left out: {obstacle}")
+        return self._step_failed(now_s)
 
     def _launch(self, target: ev.Target, now_s: float) -> None:
         leg = self._leg(target)
@@ -242,13 +251,13 @@ class Dialling:
         self._trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
         if event.onward is not None and self._redirects < REDIRECTS_MAX:
             return self._redirect(event.onward, now_s)
-        if self._is_trunk_step() and failover.tries_next_trunk(event.status):
+        step = self.step
+        if isinstance(step, DialTrunks) and failover.tries_next_trunk(event.status):
             if not failover.tries_next_address(event.status):
                 refused = branch.target.trunk
                 self._targets = [other for other in self._targets if other.trunk != refused]
             if self._targets:
-                self._launch_trunk(now_s)
-                return None
+                return self._launch_trunk(step, now_s)
         if event.status >= 600:
             self._do(*self._branches.cancel())
         if not self._branches.live():
@@ -303,9 +312,9 @@ class Dialling:
         for branch in self._branches.live():
             self._trace.append(f"{branch.target.name}: silent for {TRUNK_SILENCE_S:g} s")
         self._do(*self._branches.cancel(503))
-        if self._targets:
-            self._launch_trunk(now_s)
-            return None
+        step = self.step
+        if self._targets and isinstance(step, DialTrunks):
+            return self._launch_trunk(step, now_s)
         return self._step_failed(now_s)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
 from softswitch.ids import AccountId, Extension
+from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import Payment, Plan, Record
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def party_name(side: Side) -> str:
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
     tags, ``name`` what the call page calls it ("user 101", "trunk carrier"); ``is_configured``: its
-    address is, so it is not behind NAT."""
+    address is, so it is not behind NAT; ``login``: to answer a trunk's challenges with."""
 
     uri: str
     flow: Flow
@@ -46,6 +47,7 @@ class Target(NamedTuple):
     trunk: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     is_configured: bool = False
+    login: TrunkLogin | None = None
 
 
 class Found(NamedTuple):

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 # How a refusal of the called side is named on the CDR; a class stands for the rest of it.
 CAUSES = {
+    401: "failed",
     402: "no_credit",
     403: "rejected",
     404: "no_route",
+    407: "failed",
     408: "no_answer",
     410: "no_route",
     480: "no_answer",
@@ -32,10 +34,10 @@ PRIVATE_STATUSES = frozenset((401, 407, 421, 420, 494))
 
 
 def tries_next_trunk(status: int) -> bool:
-    """Whether another carrier may do better: it failed (5xx) or never answered (408). A 4xx or 6xx
-    tells of the called party and would be the same elsewhere. 501 and 505 stay failures of the
-    trunk: another carrier may know the method."""
-    return status == 408 or 500 <= status < 600
+    """Whether another carrier may do better: it failed (5xx), never answered (408) or does not take
+    our word (401, 407). Any other 4xx or 6xx tells of the called party and would be the same
+    elsewhere. 501 and 505 stay failures of the trunk: another carrier may know the method."""
+    return status in (401, 407, 408) or 500 <= status < 600
 
 
 def tries_next_address(status: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -43,8 +43,18 @@ class Domains:
         )
 
 
+Registrars = Mapping[str, tuple[str, ...]]
+"""Addresses of carriers' registrars -> the trunks that register there (``call.trunks``)."""
+
+NO_REGISTRARS: Registrars = {}
+
+
 def identify(
-    request: Request, flow: Flow, domains: Domains, snapshot: RoutingSnapshot
+    request: Request,
+    flow: Flow,
+    domains: Domains,
+    snapshot: RoutingSnapshot,
+    registrars: Registrars = NO_REGISTRARS,
 ) -> PhoneCaller | TrunkCaller | None:
     """The caller as its source address tells, ``None`` for a phone that must authenticate.
 
@@ -60,7 +70,11 @@ def identify(
     static = snapshot.static_users.get((transport, host))
     if static is not None and not _is_phone(request, flow, domains):
         return PhoneCaller(*static)
-    trunk = snapshot.trunk_hosts.get(host) or _trunk_by_network(host, snapshot)
+    trunk = snapshot.trunk_hosts.get(host)
+    if registrars and host in registrars:
+        trunk = _registered(request, snapshot, registrars[host]) or trunk or registrars[host][0]
+    if trunk is None and snapshot.trunk_networks:
+        trunk = _by_network(host, snapshot)
     return None if trunk is None else TrunkCaller(trunk)
 
 
@@ -70,18 +84,24 @@ def _is_phone(request: Request, flow: Flow, domains: Domains) -> bool:
     return domains.is_for_phones_only(parse_uri(request.uri).host, flow)
 
 
-def _trunk_by_network(host: str, snapshot: RoutingSnapshot) -> str | None:
-    """The trunk with the narrowest network around the address; the first of equal ones."""
+def _registered(request: Request, snapshot: RoutingSnapshot, names: tuple[str, ...]) -> str | None:
+    """Of the trunks that register at this address the one whose contact is called. A stranger who
+    knows the contact does not come from the address."""
+    user = parse_uri(request.uri).user
+    for name in names:
+        trunk = snapshot.trunks.get(name)
+        registration = trunk.registration if trunk is not None else None
+        if registration is not None and registration.contact_user == user:
+            return name
+    return None
+
+
+def _by_network(host: str, snapshot: RoutingSnapshot) -> str | None:
+    """The trunk with the narrowest network around the address."""
     address = _parsed(host)
     if address is None:
         return None
-    found = [
-        (network.prefixlen, trunk.name)
-        for trunk in snapshot.trunks.values()
-        for network in trunk.networks
-        if address in network
-    ]
-    return max(found, key=lambda item: item[0])[1] if found else None
+    return next((name for network, name in snapshot.trunk_networks if address in network), None)
 
 
 @lru_cache(maxsize=HOSTS_CACHED)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sip.dialog import Dialog
+from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Flow
 from sip.message import Request
 from sip.transaction import ClientTransaction, ServerTransaction
@@ -60,6 +61,7 @@ class BranchLeg:
     notifying: bool = False
     referrals: int = 0
     udp_target: Target | None = None
+    proved: bool = False  # its INVITE went out again, with the answer to a challenge
 
     @property
     def may_leave(self) -> bool:
@@ -78,6 +80,18 @@ class BranchLeg:
     def trunk(self) -> str | None:
         """The carrier that it goes to, if it does."""
         return self.target.trunk
+
+
+class OwnRequest:
+    """The owner of a request that belongs to no call: what came of it is told here."""
+
+    def responded(self, event: ResponseReceived, now_s: float) -> None:
+        """A response, provisional ones too."""
+        raise NotImplementedError
+
+    def failed(self, event: RequestFailed, now_s: float) -> None:
+        """No final one came."""
+        raise NotImplementedError
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from softswitch.call.registrations import Registrations, RegistrationView
+from softswitch.call.trunks import Trunks
 from softswitch.call.view import CallView, LiveCalls
 from softswitch.clock import iso
 from softswitch.ids import AccountId
@@ -16,9 +17,10 @@ Row = dict[str, Any]
 class LiveView:
     """Calls that are up and phones that are registered."""
 
-    def __init__(self, live: LiveCalls, registrations: Registrations) -> None:
+    def __init__(self, live: LiveCalls, registrations: Registrations, trunks: Trunks) -> None:
         self._live = live
         self._registrations = registrations
+        self._trunks = trunks
 
     def calls(self, account: str | None = None) -> list[CallView]:
         """The calls of an account, or all."""
@@ -31,6 +33,11 @@ class LiveView:
     def subscribe(self, account: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back at every change of the account's calls or phones; returns the way to stop."""
         return self._live.subscribe(AccountId(account), callback)
+
+    def trunk_report(self) -> Callable[[], list[Row]]:
+        """``show trunks``; there are few, so they are counted at once."""
+        rows = self._trunks.rows()
+        return lambda: rows
 
     def call_report(self, account: str | None) -> Callable[[], list[Row]]:
         """What makes the rows of ``show calls`` as things stand now; to be called in a thread."""

@@ -24,7 +24,7 @@ from sip.stack import Stack
 from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
-from softswitch.call.addresses import Addresses, Listeners
+from softswitch.call.addresses import Addresses, SendsRequests
 from softswitch.call.admission import Admission, Answered, CurrentState
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
@@ -51,13 +51,6 @@ log = Logger()
 # Set by hand in tests of other sizes; a call that is up costs some 6 kB.
 CALLS_MAX = 20_000
 DRAIN_POLL_S = 0.1
-
-
-class SipListeners(Listeners, Protocol):
-    """``sip.service.SipService`` as the calls use it."""
-
-    def flush(self) -> None:
-        """Send what the stack has to send and arm its timer."""
 
 
 class Timer(Protocol):
@@ -95,7 +88,7 @@ class CallService(Service):
         *,
         reactor: DelayedCalls,
         stack: Stack,
-        sip: SipListeners,
+        sip: SendsRequests,
         where: Where,
         media: MediaPlane,
         database: RunsCallWork,
@@ -327,6 +320,7 @@ class CallService(Service):
                 if earlier.trunk == trunk and earlier.dialog is None:
                     self._free_trunk(earlier)
             self._live.trunk_taken(trunk)
+            self._live.trunks.began(trunk, self._wall_us(live, now_s))
             live.branches[action.branch].on_trunk = True
 
     def _bye_branch(self, live: LiveCall, action: ev.ByeBranch, now_s: float) -> None:
@@ -337,6 +331,9 @@ class CallService(Service):
         if branch.on_trunk and branch.trunk is not None:
             branch.on_trunk = False
             self._live.trunk_freed(branch.trunk)
+            if branch.tx is not None and branch.tx.final_status:
+                remote = branch.target.flow.remote
+                self._live.trunks.answered(branch.trunk, remote, self._now_us())
 
     def _allocate(self, live: LiveCall, action: ev.AllocateMedia, now_s: float) -> None:
         self._media_side.allocate(live.machine.id, action)
@@ -420,12 +417,27 @@ class CallService(Service):
         while (due := self._timers.pop_due(now_s)) is not None:
             live, name = due
             live.timers.pop(name, None)
-            if name != SILENCE or self._sip_side.is_silent(live):
+            if name == SILENCE and self._sip_side.is_silent(live):
+                self._trunk_silent(live.branches[-1], "a call got no answer")
+                self._feed(live, ev.TimerFired(name), now_s)
+            elif name != SILENCE:
                 self._feed(live, ev.TimerFired(name), now_s)
         self._sip.flush()
         deadline_s = self._timers.next_deadline_s()
         if deadline_s is not None:
             self._arm(deadline_s, now_s)
+
+    def _trunk_silent(self, branch: BranchLeg, error: str) -> None:
+        if branch.target.trunk is not None:
+            remote = branch.target.flow.remote
+            self._live.trunks.silent(branch.target.trunk, remote, error, self._now_us())
+
+    def _request_failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
+        role = event.transaction.owner
+        # One that timed out was silent before, and counted then.
+        if isinstance(role, Role) and role.part == "branch" and event.cause == "transport":
+            self._trunk_silent(role.call.branches[role.branch], "no connection")
+        self._sip_side.failed(event, now_s)
 
     def _media_seen(self, calls: Iterable[CallId]) -> None:
         for call_id in calls:
@@ -467,7 +479,7 @@ _SIP_EVENTS: dict[type, Callable[[CallService, Any, float], None]] = {
     sip_events.AckTimedOut: lambda self, event, now_s: self._sip_side.ack_timed_out(event, now_s),
     sip_events.CancelReceived: lambda self, event, now_s: self._sip_side.cancelled(event, now_s),
     sip_events.ResponseReceived: lambda self, event, now_s: self._sip_side.responded(event, now_s),
-    sip_events.RequestFailed: lambda self, event, now_s: self._sip_side.failed(event, now_s),
+    sip_events.RequestFailed: CallService._request_failed,
 }
 
 _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {

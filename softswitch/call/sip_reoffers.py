@@ -9,12 +9,14 @@ from twisted.logger import Logger
 
 from sip.dialog import Dialog
 from sip.errors import RemoteError
+from sip.events import ResponseReceived
 from sip.message import Request, Response
 from sip.stack import Stack
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
-from softswitch.call.legs import LiveCall, ReofferLegs, Role, content, reason_header
+from softswitch.call.challenges import CHALLENGES, credentials, proved
+from softswitch.call.legs import BranchLeg, LiveCall, ReofferLegs, Role, content, reason_header
 
 log = Logger()
 
@@ -24,7 +26,10 @@ Feed = Callable[[LiveCall, ev.Input, float], None]
 class SipReoffers:
     """All calls' re-INVITEs. ``feed`` gives an input to a call's machine."""
 
-    def __init__(self, stack: Stack, addresses: Addresses, feed: Feed) -> None:
+    def __init__(
+        self, stack: Stack, addresses: Addresses, feed: Feed, *, token: Callable[[], str]
+    ) -> None:
+        self._token = token
         self._stack = stack
         self._addresses = addresses
         self._feed = feed
@@ -57,9 +62,11 @@ class SipReoffers:
         if live.reoffer and live.reoffer.client:
             self._stack.cancel(live.reoffer.client, now_s)
 
-    def responded(self, role: Role, response: Response, now_s: float) -> None:
+    def responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         """The other side's final response."""
-        live = role.call
+        live, response = role.call, event.response
+        if response.status in CHALLENGES and self._proved(role, event, now_s):
+            return
         if 200 <= response.status < 300:
             dialog = live.dialog(role.side)
             if dialog is not None:
@@ -74,6 +81,22 @@ class SipReoffers:
         if live.reoffer is not None and live.reoffer.server is None and status >= 300:
             live.reoffer = None  # our own: nobody is to be told
         self._feed(live, ev.ReofferAnswered(status, sdp, reason), now_s)
+
+    def _proved(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
+        """Whether this was a trunk's challenge, and the re-INVITE went out again."""
+        live, tx, dialog = role.call, event.transaction, role.call.dialog(role.side)
+        leg = live.leg(role.side)
+        if dialog is None or live.reoffer is None or tx.cancel_asked:
+            return False
+        login = leg.target.login if isinstance(leg, BranchLeg) else None
+        again = login and proved(tx.request, event.response, login, self._token())
+        if not again:
+            return False
+        dialog.local_cseq = again.cseq.number
+        live.reoffer.client = self._stack.request(
+            again, tx.flow, now_s, role, self._addresses.sent_by(tx.flow)
+        )
+        return True
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -122,7 +145,8 @@ class SipReoffers:
         client = live.reoffer.client if live.reoffer else None
         if dialog is None or client is None:
             return
-        ack = dialog.ack(client.request.cseq.number, action.sdp, content(action.sdp))
+        headers = content(action.sdp) + credentials(client.request)
+        ack = dialog.ack(client.request.cseq.number, action.sdp, headers)
         self._stack.ack(client, ack, dialog.flow, now_s, self._addresses.sent_by(dialog.flow))
         if live.reoffer is not None and live.reoffer.server is None:
             live.reoffer = None

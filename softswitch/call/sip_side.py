@@ -17,7 +17,7 @@ from sip.events import (
     RequestFailed,
     ResponseReceived,
 )
-from sip.flow import Flow
+from sip.flow import Address, Flow
 from sip.machines import State
 from sip.message import Request, Response
 from sip.stack import Stack
@@ -25,6 +25,7 @@ from sip.transaction import ClientTransaction, ServerTransaction
 from sip.transfer import Replaces
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
+from softswitch.call.challenges import credentials, proved
 from softswitch.call.events import Target
 from softswitch.call.large_requests import LargeRequests
 from softswitch.call.legs import (
@@ -32,6 +33,7 @@ from softswitch.call.legs import (
     BranchLeg,
     CallerLeg,
     LiveCall,
+    OwnRequest,
     Role,
     content,
     invite,
@@ -66,7 +68,7 @@ class SipSide:
         *,
         token: Callable[[], str],
     ) -> None:
-        self.reoffers = SipReoffers(stack, addresses, feed)
+        self.reoffers = SipReoffers(stack, addresses, feed, token=token)
         lookups = Lookups(plan, self._find, self._join)
         self.transfers = SipTransfers(stack, addresses, feed, lookups)
         self._perform = perform
@@ -190,13 +192,15 @@ class SipSide:
         """A response to a request of ours."""
         role, response = event.transaction.owner, event.response
         if not isinstance(role, Role):
+            if isinstance(role, OwnRequest):
+                role.responded(event, now_s)
             return
         if role.part == "branch":
             self._branch_responded(role, event, now_s)
         elif role.part == "reoffer" and response.status >= 200:
-            self.reoffers.responded(role, response, now_s)
+            self.reoffers.responded(role, event, now_s)
         elif role.part == "bye" and response.status >= 200:
-            self._bye_done(event.transaction)
+            self._bye_responded(role, event, now_s)
         elif role.part == "notify" and response.status >= 200:
             self._notified(role, now_s)
 
@@ -204,6 +208,8 @@ class SipSide:
         """A request of ours without an answer."""
         role = event.transaction.owner
         if not isinstance(role, Role):
+            if isinstance(role, OwnRequest):
+                role.failed(event, now_s)
             return
         timed_out = event.cause == "timeout"
         status, reason = (
@@ -226,7 +232,7 @@ class SipSide:
             self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)
-        else:
+        elif not self._proved(role, event, now_s):
             onward = self._onward(live, role.branch, response) if response.status < 400 else None
             failed = ev.BranchFailed(role.branch, response.status, response.reason, onward)
             self._feed(live, failed, now_s)
@@ -243,6 +249,20 @@ class SipSide:
             return None
         number = next((number for number in numbers if number), None)
         return None if number is None else shown_as(self._plan(user, number), live, "a")
+
+    def _proved(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
+        """Whether this was a trunk's challenge, and the INVITE went out again with the answer. One
+        that was cancelled meanwhile ends here."""
+        branch = role.call.branches[role.branch]
+        tx = event.transaction
+        if branch.target.login is None or branch.proved or tx.cancel_asked:
+            return False
+        again = proved(tx.request, event.response, branch.target.login, self._token())
+        if again is None:
+            return False
+        branch.proved = True
+        branch.tx = self._stack.request(again, tx.flow, now_s, role, self._sent_by(tx.flow))
+        return True
 
     def _branch_answered(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         live, branch = role.call, role.call.branches[role.branch]
@@ -293,8 +313,25 @@ class SipSide:
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
         """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""
-        self._stack.ack(tx, dialog.ack(1), dialog.flow, now_s)
+        self._stack.ack(tx, dialog.ack(tx.request.cseq.number), dialog.flow, now_s)
         self._stack.request(dialog.request("BYE", ELSEWHERE), dialog.flow, now_s)
+
+    def _sent_by(self, flow: Flow) -> Address:
+        return self._addresses.sent_by(flow)
+
+    def _bye_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
+        """The end of a dialog, unless its trunk wants the BYE proved."""
+        tx = event.transaction
+        key = (tx.request.call_id, tx.request.from_tag or "")
+        leg = self._dialogs[key][1] if key in self._dialogs else None
+        login = leg.target.login if isinstance(leg, BranchLeg) else None
+        if login is not None:
+            again = proved(tx.request, event.response, login, self._token())
+            if again is not None:
+                sent_by = self._sent_by(tx.flow)
+                self._stack.request(again, tx.flow, now_s, role, sent_by)
+                return
+        self._bye_done(tx)
 
     def _bye_done(self, tx: ClientTransaction) -> None:
         self._forget(tx.request.call_id, tx.request.from_tag or "")
@@ -382,7 +419,10 @@ class SipSide:
         branch = live.branches[action.branch]
         assert branch.dialog is not None, "it answered"
         assert branch.tx is not None, "it was launched here"
-        ack = branch.dialog.ack(1, action.sdp, content(action.sdp))
+        headers, cseq = content(action.sdp), 1
+        if branch.proved:
+            headers, cseq = headers + credentials(branch.tx.request), branch.tx.request.cseq.number
+        ack = branch.dialog.ack(cseq, action.sdp, headers)
         self._stack.ack(
             branch.tx, ack, branch.dialog.flow, now_s, self._addresses.sent_by(branch.dialog.flow)
         )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from sip.abnf import quote
 from sip.flow import Address, Flow
 from sip.resolution import Resolution
 from sip.transaction import Headers
 from sip.uri import parse_uri, request_uri
 from softswitch.call.addresses import shown_host
 from softswitch.call.bindings import Bound
+from softswitch.call.caller_identity import PRIVACY, identity, name_addr
 from softswitch.call.events import Found, Target
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.routing.model import RoutingSnapshot, Trunk, User
+from softswitch.routing.numbers import CALLED, CALLER, sent
 from softswitch.routing.plan import DialTrunks, RingUser
 
 NO_LISTENER = "no listener can send to its address"
-ANONYMOUS = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 4.1.1.3
 
 FlowTo = Callable[[Address, str], Flow | None]
 Where = Callable[[str], Resolution]
@@ -56,6 +56,12 @@ class TargetFinder:
         self._advertised = advertised
         self._where = where
 
+    def obstacle(self, target: Target) -> str | None:
+        """Why a carrier cannot be tried now, after all; ``None`` when it can."""
+        if target.trunk is None or not self._live.trunks.is_limited(target.trunk):
+            return None
+        return self._live.trunks.busy(target.trunk, self._now_us())
+
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
         return shown_host(self._advertised, local_host)
@@ -68,7 +74,8 @@ class TargetFinder:
         user = self._snapshot.accounts[step.account].users.get(step.extension)
         if user is None:
             return []
-        caller = _name_addr(step.caller_name, step.caller, self._domain)
+        caller = name_addr(step.caller_name, step.caller, self._domain)
+        private = () if step.caller else PRIVACY
         return [
             Target(
                 uri=uri,
@@ -78,7 +85,7 @@ class TargetFinder:
                 name=f"user {step.extension}",
                 account=step.account,
                 extension=step.extension,
-                headers=headers,
+                headers=(*private, *headers),
                 is_configured=user.static is not None,
             )
             for uri, flow, headers in self._contacts(user)
@@ -127,23 +134,27 @@ class TargetFinder:
 
     def _target(self, trunk: Trunk, flow: Flow, step: DialTrunks, *, several: bool) -> Target:
         uri = parse_uri(trunk.destination)
-        number, caller = step.number, step.caller
-        if trunk.number_format == "plain":
-            number, caller = number.removeprefix("+"), caller.removeprefix("+")
+        number = sent(trunk, step.number, CALLED)
         at = f"{uri.scheme}:{number}@{uri.host_port}"
         named = uri.transport or "udp"
         name = f"trunk {trunk.name}" + (f" at {flow.remote}" if several else "")
         if flow.transport == "tls":  # its certificate has to name the host
             flow = flow._replace(host=uri.host)
         shown = shown_host(self._advertised, flow.local.host)
+        if trunk.registration is not None:  # the carrier knows us by its own domain
+            shown = parse_uri(trunk.registration.registrar).host
+        caller = sent(trunk, step.caller, CALLER)
+        sender = identity(trunk, caller, shown, private=step.private)
         return Target(
             uri=at if named == "udp" else f"{at};transport={named}",
             flow=flow,
             to=f"<{at}>",
-            caller=_name_addr("", caller, shown) if caller else ANONYMOUS,
+            caller=sender.caller,
             name=name,
             trunk=trunk.name,
+            headers=sender.headers,
             is_configured=True,
+            login=trunk.login,
         )
 
 
@@ -157,11 +168,3 @@ def _one_flow_each(bindings: Iterable[Bound]) -> Iterator[Bound]:
                 continue
             seen.add(bound.asked.instance)
         yield bound
-
-
-def _name_addr(display: str, user: str, host: str) -> str:
-    if not user:
-        return ANONYMOUS
-    shown = f"[{host}]" if ":" in host else host
-    address = f"<sip:{user}@{shown}>"
-    return f"{quote(display)} {address}" if display else address

@@ -126,7 +126,7 @@ def media_ready(call: Call, event: ev.MediaReady, now_s: float) -> None:
     """Ports are there: for the branches that go out now, or for the party that joins."""
     transfer = _of(call)
     if transfer.joining is None:
-        call.dialling.media_ready(event, now_s)
+        call.go_on(call.dialling.media_ready(event, now_s), now_s)
         return
     call.media.opened(event.legs)
     call.media.read(transfer.side, transfer.sdp)
@@ -157,7 +157,7 @@ def hung_up(call: Call, event: ev.HungUp, now_s: float) -> None:
 def credit_held(call: Call, event: ev.CreditHeld, now_s: float) -> None:
     """For the new party, or a slice of a leg that is up."""
     if call.dialling.waits_for(event.hold):
-        call.dialling.credit_held(event, now_s)
+        call.go_on(call.dialling.credit_held(event, now_s), now_s)
     else:
         call.extended(event, now_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
+from softswitch.call.trunk_conditions import TrunkConditions
 from softswitch.ids import AccountId, CallId
 from softswitch.routing.plan import Plan
 
@@ -40,7 +41,8 @@ Subscriber = Callable[[], None]
 
 
 class LiveCalls:
-    """What is up right now. Told by the call service, read by everybody else."""
+    """What is up right now. Told by the call service, read by everybody else. ``trunks``: how the
+    carriers do."""
 
     def __init__(self) -> None:
         self._views: dict[CallId, list[CallView]] = {}
@@ -48,6 +50,7 @@ class LiveCalls:
         self._numbers: dict[str, int] = {}
         self._trunks: dict[str, int] = {}
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
+        self.trunks = TrunkConditions()
 
     def __len__(self) -> int:
         return len(self._views)

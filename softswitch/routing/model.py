@@ -13,6 +13,7 @@ from typing import Any
 
 from billing.tariff import TariffIndex
 from softswitch.ids import AccountId, Extension
+from softswitch.routing.numbers import NumberRule
 
 ADMINISTRATOR = Extension("100")  # of a new account (S78)
 
@@ -125,14 +126,50 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkLogin:
+    """With what we answer a carrier's challenges. ``realm`` "": any."""
+
+    username: str
+    password: str = field(repr=False)
+    realm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRegistration:
+    """Where and as whom we register. ``contact_user``: the user part of our Contact."""
+
+    registrar: str  # a SIP URI without a user
+    username: str
+    contact_user: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trunk:
-    """A carrier. ``networks``: sources whose calls are this trunk's."""
+    """A carrier. ``networks``: sources whose calls are this trunk's. ``trusted``: it is of our
+    trust domain (RFC 3325 2.3), so it is believed, and told, who calls."""
 
     name: str
     networks: tuple[IPv4Network | IPv6Network, ...]
     destination: str  # a SIP URI
-    number_format: str  # e164 | plain
+    number_format: str  # e164 | plain | national
     channels_max: int  # 0: no limit
+    country: str = ""
+    outbound_numbers: tuple[NumberRule, ...] = ()
+    inbound_numbers: tuple[NumberRule, ...] = ()
+    trusted: bool = False
+    remote_party_id: bool = False
+    calls_per_second_max: int = 0  # 0: no limit
+    probe_s: int = 0  # seconds between OPTIONS; 0: its health is not watched
+    login: TrunkLogin | None = None
+    registration: TrunkRegistration | None = None
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """What has to be resolved: where its calls go, and where we register."""
+        if self.registration is None:
+            return (self.destination,)
+        return (self.destination, self.registration.registrar)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +185,7 @@ class RoutingSnapshot:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     trunks: Mapping[str, Trunk] = field(default_factory=dict)
     trunk_hosts: Mapping[str, str] = field(default_factory=dict)  # single addresses -> trunk
+    trunk_networks: tuple[tuple[IPv4Network | IPv6Network, str], ...] = ()  # the narrowest first
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     emergency_numbers: frozenset[str] = frozenset()
     emergency_trunks: tuple[str, ...] = ()

@@ -5,11 +5,13 @@ Used for what users dial and for what call flows forward to (billing rule 12).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from billing.money import format_micros
 from billing.tariff import Rate
 from softswitch.routing.model import Account
+from softswitch.routing.numbers import CALLED, CALLER, outgoing
 from softswitch.routing.plan import DialTrunks, Payment, Refuse
 from softswitch.routing.question import Question
 
@@ -27,6 +29,7 @@ def dial_outside(
     trunks = trunks_for(question, number)
     if isinstance(trunks, Refuse):
         return trunks
+    say_numbers(question, trunks, number, caller)
     return DialTrunks(number, trunks, caller, Payment(account.id, rate), timeout_s)
 
 
@@ -91,14 +94,50 @@ def trunks_for(question: Question, number: str) -> tuple[str, ...] | Refuse:
     return question.refuse(404, "no_route", f"no route for {number}")
 
 
+def say_numbers(question: Question, trunks: Iterable[str], number: str, caller: str) -> None:
+    """Tell the trace what goes out to trunks that have rules for it."""
+    for name in trunks:
+        trunk = question.snapshot.trunks[name]
+        if trunk.outbound_numbers:
+            called = outgoing(trunk, number, CALLED)
+            question.say(f"trunk {name} is sent {called.number} ({called.rule})")
+            if caller:
+                shown = outgoing(trunk, caller, CALLER)
+                question.say(f"trunk {name} is shown {shown.number} ({shown.rule})")
+
+
+def answering_first(question: Question, names: tuple[str, ...]) -> tuple[str, ...]:
+    """All of them, for an emergency call, but those that are down behind the others."""
+    down = {name: since for name in names if (since := question.state.trunk_down(name)) is not None}
+    for name, since in down.items():
+        question.say(f"trunk {name} is {since}: tried last")
+    return (*(name for name in names if name not in down), *down)
+
+
 def _with_free_channel(question: Question, names: tuple[str, ...]) -> tuple[str, ...] | Refuse:
-    free = []
-    for name in names:
-        trunk = question.snapshot.trunks.get(name)
-        if trunk is None:
-            question.say(f"trunk {name} left out: it does not exist")
-        elif 0 < trunk.channels_max <= question.state.trunk_calls(name):
-            question.say(f"trunk {name} left out: all {trunk.channels_max} channels are busy")
+    """Those that can take the call. One that is down is passed over as long as another is left;
+    the last way is tried all the same: a call that would be refused loses nothing."""
+    free = [name for name in names if _has_free_channel(question, name)]
+    down = {name: since for name in free if (since := question.state.trunk_down(name)) is not None}
+    answering = tuple(name for name in free if name not in down)
+    for name, since in down.items():
+        if answering:
+            question.say(f"trunk {name} left out: {since}")
         else:
-            free.append(name)
-    return tuple(free) or question.refuse(503, "failed", "no trunk of the route has a free channel")
+            question.say(f"trunk {name} is {since}, tried all the same: no other is left")
+    found = answering or tuple(free)
+    return found or question.refuse(503, "failed", "no trunk of the route has a free channel")
+
+
+def _has_free_channel(question: Question, name: str) -> bool:
+    trunk = question.snapshot.trunks.get(name)
+    if trunk is None:
+        question.say(f"trunk {name} left out: it does not exist")
+        return False
+    if 0 < trunk.channels_max <= question.state.trunk_calls(name):
+        question.say(f"trunk {name} left out: all {trunk.channels_max} channels are busy")
+        return False
+    busy = question.state.trunk_busy(name)
+    if busy is not None:
+        question.say(f"trunk {name} left out: {busy}")
+    return busy is None

@@ -24,12 +24,14 @@ class TrunkCaller(NamedTuple):
 
 class RouteRequest(NamedTuple):
     """The question. ``dialled`` is the user part as sent; ``presented`` the caller number that the
-    equipment or carrier sent (A22), "" if none; ``at`` aware, UTC."""
+    equipment or carrier sent (A22), "" if none; ``at`` aware, UTC; ``private``: the caller does not
+    want to be shown (RFC 3323)."""
 
     caller: PhoneCaller | TrunkCaller
     dialled: str
     presented: str
     at: datetime
+    private: bool = False
 
 
 class RouteState(Protocol):
@@ -47,6 +49,12 @@ class RouteState(Protocol):
     def trunk_calls(self, trunk: str) -> int:
         """Calls on a trunk."""
 
+    def trunk_busy(self, trunk: str) -> str | None:
+        """Why the trunk cannot take one more call in this second; ``None`` when it can."""
+
+    def trunk_down(self, trunk: str) -> str | None:
+        """Since when the trunk does not answer, in words; ``None`` when it does."""
+
 
 class Payment(NamedTuple):
     """A leg that costs money: which account, at which rate. The rate may be free."""
@@ -56,7 +64,7 @@ class Payment(NamedTuple):
 
 
 class RingUser(NamedTuple):
-    """Fork to all contacts of a user. ``caller`` is what their phones show.
+    """Fork to all contacts of a user. ``caller`` is what their phones show, "" for withheld.
 
     ``joins``: CDRs of other accounts that the call reaches only by this step, through a forward to
     a number of theirs; they are written when the step was tried.
@@ -71,7 +79,8 @@ class RingUser(NamedTuple):
 
 
 class DialTrunks(NamedTuple):
-    """Call a number outside through the first trunk that takes it."""
+    """Call a number outside through the first trunk that takes it. ``private``: only trunks that
+    are trusted learn who calls."""
 
     number: str  # E.164 with "+", or an emergency number as dialled
     trunks: tuple[str, ...]
@@ -79,6 +88,7 @@ class DialTrunks(NamedTuple):
     payment: Payment | None  # None: emergency, never charged
     timeout_s: int
     emergency: bool = False
+    private: bool = False
     joins: tuple[Record, ...] = ()  # as RingUser's
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from softswitch.ids import Extension
 from softswitch.routing.caller_number import caller_number, emergency_number
-from softswitch.routing.dialling import clean, from_carrier, to_e164
+from softswitch.routing.dialling import clean, to_e164
 from softswitch.routing.free import EMERGENCY, INTERNAL, ON_NET, free_payment
 from softswitch.routing.incoming import Path, ring_number, toll_free_payment
 from softswitch.routing.inside import describe_extension, not_built, ring_user
 from softswitch.routing.limits import account_full, blocked_internal, stopped_out
-from softswitch.routing.model import Account, Number, RoutingSnapshot, User
-from softswitch.routing.outside import dial_outside
+from softswitch.routing.model import Account, Number, RoutingSnapshot, Trunk, User
+from softswitch.routing.numbers import CALLED, CALLER
+from softswitch.routing.numbers import incoming as incoming_number
+from softswitch.routing.outside import answering_first, dial_outside, say_numbers
 from softswitch.routing.permissions import PERMISSIONS
 from softswitch.routing.plan import (
     DialTrunks,
@@ -23,6 +25,7 @@ from softswitch.routing.plan import (
     Plan,
     Record,
     Refuse,
+    RingUser,
     RouteRequest,
     RouteState,
     Step,
@@ -40,8 +43,9 @@ def route(request: RouteRequest, snapshot: RoutingSnapshot, state: RouteState) -
     question = Question(snapshot, state, request.at)
     dialled = clean(request.dialled)
     if isinstance(request.caller, TrunkCaller):
-        return _from_trunk(question, request.caller, dialled, request.presented)
-    return _from_phone(question, request.caller, dialled, request.presented)
+        return _from_trunk(question, request.caller, dialled, request)
+    plan = _from_phone(question, request.caller, dialled, request.presented)
+    return hidden(plan) if request.private else plan
 
 
 def _from_phone(question: Question, caller: PhoneCaller, dialled: str, presented: str) -> Plan:
@@ -135,6 +139,8 @@ def _emergency_step(question: Question, dialled: str, caller: str) -> DialTrunks
     if not trunks:
         return question.refuse(404, "no_route", "no trunk for emergency calls")
     question.say(f"{said}: {', '.join(trunks)}; not charged")
+    trunks = answering_first(question, trunks)
+    say_numbers(question, trunks, dialled, caller)
     return DialTrunks(dialled, trunks, caller, None, OUTSIDE_RING_S, emergency=True)
 
 
@@ -171,17 +177,21 @@ def _on_net(
     return _plan(question, incoming.steps, *records, number=number.number, free=free)
 
 
-def _from_trunk(question: Question, caller: TrunkCaller, dialled: str, presented: str) -> Plan:
-    if caller.trunk not in question.snapshot.trunks:
+def _from_trunk(
+    question: Question, caller: TrunkCaller, dialled: str, request: RouteRequest
+) -> Plan:
+    trunk = question.snapshot.trunks.get(caller.trunk)
+    if trunk is None:
         why = f"trunk {caller.trunk} does not exist any more"
         return _plan(question, (question.refuse(403, "rejected", why),))
-    called = from_carrier(dialled)
+    called = _called_by_carrier(question, trunk, dialled)
     number = question.working_number(called) if called is not None else None
     if number is None:
         called_text, reason = dialled[:SHOWN_MAX], _not_ours(question, called)
         why = f"call from trunk {caller.trunk} to {called_text!r}: {reason}"
         return _plan(question, (question.refuse(404, "no_route", why),))
-    shown = _presented_by_carrier(presented)
+    known = _presented_by_carrier(trunk, request.presented)
+    shown = "" if request.private else known
     question.say(
         f"call from trunk {caller.trunk}, caller {shown or 'withheld'}, to {number.number}"
     )
@@ -189,7 +199,7 @@ def _from_trunk(question: Question, caller: TrunkCaller, dialled: str, presented
     if isinstance(incoming, Refuse):
         record = Record(number.account, "in", shown, number.number)
         return _plan(question, (incoming,), record, number=number.number)
-    payment = toll_free_payment(question, number, shown)
+    payment = toll_free_payment(question, number, known)
     if isinstance(payment, Refuse):
         return _plan(question, (payment,), incoming.record, number=number.number)
     return _plan(question, incoming.steps, incoming.record, number=number.number, incoming=payment)
@@ -202,10 +212,44 @@ def _not_ours(question: Question, called: str | None) -> str:
     return "no number of ours" if known is None else f"the number is {known.status}"
 
 
-def _presented_by_carrier(presented: str) -> str:
+def _called_by_carrier(question: Question, trunk: Trunk, dialled: str) -> str | None:
+    read = incoming_number(trunk, dialled, CALLED)
+    if trunk.inbound_numbers:
+        question.say(
+            f"trunk {trunk.name} sent {dialled[:SHOWN_MAX]!r}: {read.number} ({read.rule})"
+        )
+    return read.number
+
+
+def _presented_by_carrier(trunk: Trunk, presented: str) -> str:
     """E.164, or a short number as sent; "" for a caller who is withheld or no number at all."""
     sent = clean(presented)
-    return from_carrier(sent) or (sent if sent.isdecimal() and sent.isascii() else "")
+    number = incoming_number(trunk, sent, CALLER).number
+    return number or (sent if sent.isdecimal() and sent.isascii() else "")
+
+
+def hidden(plan: Plan) -> Plan:
+    """The plan for a caller who asks not to be shown: phones see nobody, trunks that are not
+    trusted neither, nor do the records of whom they call. Whoever takes an emergency call sees the
+    number (RFC 3323 leaves it to the law, which asks for it)."""
+    owner = plan.records[0].account if plan.records else None
+    return plan._replace(
+        steps=tuple(_hidden(step) for step in plan.steps),
+        records=tuple(
+            record if record.account == owner else record._replace(caller="")
+            for record in plan.records
+        ),
+        trace=(*plan.trace, "the caller asks not to be shown"),
+    )
+
+
+def _hidden(step: Step) -> Step:
+    if isinstance(step, RingUser):
+        joins = tuple(record._replace(caller="") for record in step.joins)
+        return step._replace(caller="", caller_name="", joins=joins)
+    if isinstance(step, DialTrunks) and not step.emergency:
+        return step._replace(private=True)
+    return step
 
 
 def _plan(

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from softswitch.fields import extension_problem
+from softswitch.routing.numbers import needs_country
 from softswitch.state.locate import Place
-from softswitch.state.model import Account, Item, Rate, State, Target, User
+from softswitch.state.model import Account, Item, Rate, State, Target, Trunk, User, contact_user
 
 Finding = tuple[Place, str]
 
@@ -59,12 +60,27 @@ class _Checks:
                 yield (*place, *inner), text
 
     def _provider(self) -> Iterator[Finding]:
+        yield from self._carriers()
         yield from self._known_trunks(self._state.emergency.trunks, ("emergency", "trunks"))
         for route in self._state.routes:
             yield from self._known_trunks(route.trunks, ("routes", route.prefix, "trunks"))
         for number in self._state.catalogue.numbers:
             place = ("catalogue", "numbers", number.number, "trunk")
             yield from self._known_trunks((number.trunk,) if number.trunk else (), place)
+
+    def _carriers(self) -> Iterator[Finding]:
+        claims: dict[str, Trunk] = {}
+        for trunk in self._state.trunks:
+            place: Place = ("trunks", trunk.name)
+            for index, source in enumerate(trunk.ip):
+                other = claims.setdefault(source, trunk)
+                if other is not trunk and not _told_apart(trunk, other, source):
+                    yield (*place, "ip", index), f"{source} is an address of trunk {other.name}"
+            rules = (*trunk.outbound_numbers, *trunk.inbound_numbers)
+            if needs_country(trunk.number_format, rules) and not trunk.country:
+                yield place, "country: is missing, national numbers need it"
+            if trunk.registrar and not trunk.username:
+                yield place, "username: is missing, the registrar needs it"
 
     def _known_trunks(self, names: tuple[str, ...], place: Place) -> Iterator[Finding]:
         for name in names:
@@ -191,9 +207,8 @@ class _Checks:
 
 def _incomplete(item: Item, place: Place) -> Iterator[Finding]:
     """Objects without what they need."""
-    for key in item.required:
-        if not getattr(item, key):
-            yield place, f"{key}: is missing"
+    for key in item.missing():
+        yield place, f"{key}: is missing"
     for key in type(item).model_fields:
         value = getattr(item, key)
         if isinstance(value, Item):
@@ -210,6 +225,14 @@ def _claim(
     if key in owners:
         yield place, f"{what} is used already in account {owners[key]}"
     owners.setdefault(key, account)
+
+
+def _told_apart(trunk: Trunk, other: Trunk, source: str) -> bool:
+    """Whether two trunks may share an address: both register, and calls to one of them have its
+    own contact user in their Request-URI."""
+    single = "/" not in source
+    both = bool(trunk.registrar) and bool(other.registrar)
+    return single and both and contact_user(trunk) != contact_user(other)
 
 
 def _user_place(account: Account, user: User) -> Place:

@@ -36,6 +36,7 @@ from softswitch.fields import (
     Name,
     Network,
     ObjectName,
+    OptionalCountry,
     OptionalE164,
     OptionalEmail,
     OptionalName,
@@ -81,6 +82,10 @@ class Item(BaseModel):
     def name_in_list(self) -> str:
         """What tells this object from its neighbours."""
         return str(getattr(self, self.identity))
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys that the object needs and does not have."""
+        return tuple(key for key in self.required if not getattr(self, key))
 
 
 class Target(Item):
@@ -131,11 +136,29 @@ class Emergency(Item):
     trunks: Annotated[tuple[ObjectName, ...], Field(max_length=LIST_MAX)] = ()
 
 
+class NumberRule(Item):
+    """How a trunk writes some numbers; the words are those of ``softswitch.routing.numbers``."""
+
+    match: Annotated[
+        Text,
+        shaped(
+            r"\+?[0-9X*#]{0,32}\$?",
+            'the beginning of a number like "+371" or "00XX", with $ where the number ends',
+        ),
+    ] = ""
+    of: Literal["both", "called", "caller"] = "both"
+    preset: Literal["", "e164", "plain", "national"] = ""
+    strip: Annotated[Whole, Field(ge=0, le=32)] = 0
+    prepend: Annotated[Text, shaped(r"\+?[0-9*#]{0,32}", "digits to put in front")] = ""
+
+
+NumberRules = Annotated[tuple[NumberRule, ...], Field(max_length=100)]
+
+
 class Trunk(Item):
     """A carrier: known by ``ip``, or one that we register with."""
 
     identity: ClassVar[str] = "name"
-    required: ClassVar[tuple[str, ...]] = ("destination",)
     name: ObjectName
     ip: Annotated[tuple[Network, ...], Field(max_length=1000)] = ()
     destination: Annotated[
@@ -146,11 +169,40 @@ class Trunk(Item):
             "an address like sip:203.0.113.9:5060;transport=udp",
         ),
     ] = ""
-    number_format: Literal["e164", "plain"] = "e164"
+    number_format: Literal["e164", "plain", "national"] = "e164"
+    country: OptionalCountry = ""
+    outbound_numbers: NumberRules = ()
+    inbound_numbers: NumberRules = ()
+    trusted: Switch = False
+    remote_party_id: Switch = False
     channels_max: Count = 0
-    registrar: Annotated[Text, Field(max_length=255)] = ""
+    calls_per_second_max: Annotated[Whole, Field(ge=0, le=10_000)] = 0
+    probe_s: Annotated[Whole, Field(ge=0, le=3600)] = 30
+    registrar: Annotated[
+        Text,
+        Field(max_length=255),
+        shaped(
+            r"((sip:)?(\[[0-9A-Fa-f:.]+\]|[^\s<>@;:/\[\]]+)(:[0-9]{1,5})?(;transport=(udp|tcp))?)?",
+            "an address like sip:sip.example.net;transport=udp",
+        ),
+    ] = ""
     username: Annotated[Text, Field(max_length=64)] = ""
     password: Annotated[Text, Field(max_length=128)] = ""
+    realm: Annotated[Text, Field(max_length=128)] = ""
+    auth_username: Annotated[Text, Field(max_length=64)] = ""
+    expires_s: Annotated[Whole, Field(ge=60, le=86_400)] = 3600
+    contact_user: Annotated[
+        Text, shaped(r"[A-Za-z0-9+._-]{0,64}", "letters, digits, dots, +, - or _")
+    ] = ""
+
+    def missing(self) -> tuple[str, ...]:
+        """Calls to a carrier that we register with go to its registrar, unless it says where."""
+        return () if self.destination or self.registrar else ("destination",)
+
+
+def contact_user(trunk: Trunk) -> str:
+    """The user part of our Contact at the trunk's registrar."""
+    return trunk.contact_user or trunk.username
 
 
 class Route(Item):

@@ -68,18 +68,25 @@ def read_elsewhere(session: Session, accounts: Collection[str]) -> Elsewhere:
 
 def _trunks(session: Session, vault: Vault) -> tuple[model.Trunk, ...]:
     rows = session.scalars(select(models.Trunk).order_by(models.Trunk.position))
-    return tuple(
-        model.Trunk.model_construct(
-            name=row.name,
-            ip=tuple(row.ip),
-            destination=row.destination,
-            number_format=row.number_format,
-            channels_max=row.channels_max,
-            registrar=row.registrar,
-            username=row.username,
-            password=vault.open(row.password_sealed),
-        )
-        for row in rows
+    return tuple(trunk_of(row, vault) for row in rows)
+
+
+def trunk_of(row: models.Trunk, vault: Vault) -> model.Trunk:
+    """A stored trunk, its password open."""
+    options = dict(row.options or {})
+    for key in ("outbound_numbers", "inbound_numbers"):
+        rules = options.get(key, ())
+        options[key] = tuple(model.NumberRule.model_construct(**rule) for rule in rules)
+    return model.Trunk.model_construct(
+        name=row.name,
+        ip=tuple(row.ip),
+        destination=row.destination,
+        number_format=row.number_format,
+        channels_max=row.channels_max,
+        registrar=row.registrar,
+        username=row.username,
+        password=vault.open(row.password_sealed),
+        **options,
     )
 
 

@@ -13,6 +13,12 @@ from softswitch.state.difference import Change
 from softswitch.store import models
 from softswitch.store.base import billing_tables
 
+# Keys of a trunk that are kept together in one column: nothing asks the database for them.
+TRUNK_OPTIONS = (
+    "country", "outbound_numbers", "inbound_numbers", "trusted", "remote_party_id",
+    "calls_per_second_max", "probe_s", "realm", "auth_username", "expires_s", "contact_user",
+)  # fmt: skip
+
 
 def currency_of(session: Session, tariff: str | None) -> str:
     """The currency of an account with this tariff; the provider's for one without."""
@@ -47,6 +53,7 @@ def _write_trunk(session: Session, vault: Vault, change: Change) -> None:
     row.number_format, row.channels_max = change.new.number_format, change.new.channels_max
     row.registrar, row.username = change.new.registrar, change.new.username
     row.password_sealed = vault.seal(change.new.password)
+    row.options = change.new.model_dump(mode="json", include=set(TRUNK_OPTIONS))
     session.flush()  # the next trunk's position counts this one
 
 

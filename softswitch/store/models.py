@@ -47,6 +47,8 @@ class Trunk(Base):
     registrar: Mapped[str] = mapped_column(String(255))
     username: Mapped[str] = mapped_column(String(64))
     password_sealed: Mapped[str] = mapped_column(String(512))
+    # The keys of the state file that have no column of their own; NULL in rows older than them.
+    options: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
 
 class Route(Base):

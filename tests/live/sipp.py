@@ -60,6 +60,7 @@ class Peer:
     timeout_s: int = 30
     port: int = SIP_PORT
     sdp_lines: tuple[str, ...] = ()
+    media_port: int = MEDIA_PORT
 
     def render(self) -> str:
         """The scenario with everything filled in."""
@@ -81,7 +82,7 @@ class Peer:
         echo = [] if self.play else ["-rtp_echo"]
         return [
             *("sipp", "-sf", str(scenario), "-nostdin", "-m", str(self.calls), "-l", "100"),
-            *("-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(MEDIA_PORT)),
+            *("-i", self.host, "-p", str(self.port), "-mi", self.host, "-mp", str(self.media_port)),
             *(
                 "-t",
                 TRANSPORTS[self.transport],

@@ -81,13 +81,15 @@ def account(
 
 
 def trunk(name: str, host: str, **more: Any) -> Document:
-    """A carrier at one address, over UDP."""
+    """A carrier at one address, over UDP. SIPp takes OPTIONS for a broken call, so there are no
+    probes unless a test asks for them."""
     return {
         "name": name,
         "ip": [host],
         "destination": f"sip:{host}:5060;transport=udp",
         "number_format": "e164",
         "channels_max": 100,
+        "probe_s": 0,
     } | more
 
 

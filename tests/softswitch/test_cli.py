@@ -241,3 +241,39 @@ def test_the_demo_is_accepted(config: Path) -> None:
     arguments = {"from": "loopback-carrier", "to": "+37070044960"}
     plan = ask_store(load(config), "route", arguments)
     assert "333" in " ".join(plan["trace"])
+
+
+def test_a_trunk_tells_what_it_makes_of_a_number(applied: Path) -> None:
+    """Which rule, in both directions; a trunk that does not exist is one line."""
+    rows = as_json(
+        applied, "trunk", "test", "carrier", "+371 2000-0001", "--caller", "+37070044960"
+    )
+    assert rows == [
+        {"of": of, "given": given, "number": number, "rule": "number_format e164"}
+        for of, given, number in (
+            ("called", "+371 2000-0001", "+37120000001"),
+            ("caller", "+37070044960", "+37070044960"),
+        )
+    ]
+    told = run(applied, "trunk", "test", "carrier", "0037120000001", "--in").stdout
+    assert told == "called 0037120000001 -> +37120000001 (number_format e164)\n"
+    told = run(applied, "trunk", "test", "carrier", "nobody", "--in").stdout
+    assert told == "called nobody -> no telephone number (number_format e164)\n"
+    refused = run(applied, "trunk", "test", "other", "112")
+    assert (refused.exit_code, refused.stderr) == (1, "trunk other does not exist\n")
+
+
+def test_live_trunks_need_the_service(applied: Path) -> None:
+    """Nobody else knows how carriers do."""
+    refused = run(applied, "show", "trunks", "--json")
+    assert (refused.exit_code, refused.stderr) == (1, "the service is not running\n")
+
+
+def test_a_registering_trunk_without_a_password_is_noted(config: Path, tmp_path: Path) -> None:
+    """As after applying an export without secrets: accepted, and told."""
+    state = tmp_path / "lines.yaml"
+    state.write_text('trunks: [{name: lines, registrar: "sip:sip.example.net", username: u}]')
+    assert run(config, "apply", str(state)).exit_code == 0
+    report = as_json(config, "check")
+    assert report["problems"] == []
+    assert report["notes"] == ["trunk lines: has no password yet, so its registrar will refuse it"]

@@ -28,6 +28,9 @@ CALL = {"call_id": "c1", "account": "000000212", "direction": "internal"}
 PHONE = {"account": "000000213", "extension": "101"}
 
 
+TRUNK: dict[str, Any] = {"name": "carrier", "state": "up"}
+
+
 class FakeLive:
     """One call of one account, one phone of another."""
 
@@ -46,6 +49,10 @@ class FakeLive:
     def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """The phone."""
         return lambda: [PHONE] if account in (None, PHONE["account"]) else []
+
+    def trunk_report(self) -> Callable[[], list[dict[str, Any]]]:
+        """One carrier."""
+        return lambda: [TRUNK]
 
 
 @pytest.fixture
@@ -128,6 +135,7 @@ def test_live_data_comes_from_memory(server: ControlServer) -> None:
     assert verb(server, "show", what="calls") == [CALL]
     assert verb(server, "show", what="calls", account="000000213") == []
     assert verb(server, "show", what="registrations", account="000000213") == [PHONE]
+    assert verb(server, "show", what="trunks") == [TRUNK]
 
 
 def test_status_counts(server: ControlServer) -> None:

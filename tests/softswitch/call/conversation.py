@@ -85,6 +85,7 @@ class Places:
 
     def __init__(self, contacts: dict[str, int] | None = None) -> None:
         self.contacts = contacts if contacts is not None else {"102": 1}
+        self.obstacles: dict[str, str] = {}
 
     def targets(self, step: RingUser | DialTrunks) -> ev.Found:
         """As many phones as the test said, a target for each trunk."""
@@ -94,6 +95,10 @@ class Places:
             return ev.Found([target(f"trunk {name}") for name in known], notes)
         count = self.contacts.get(step.extension, 0)
         return ev.Found([target(f"user {step.extension}/{index}") for index in range(count)])
+
+    def obstacle(self, target: ev.Target) -> str | None:
+        """What the test said of the target's name."""
+        return self.obstacles.get(target.name)
 
     def media_host(self, local_host: str) -> str:
         """No address translation."""

@@ -194,3 +194,27 @@ def is_possible(talk: Talk, event: ev.Input) -> bool:
     if isinstance(event, ev.MediaClosed):
         return bool(talk.all(ev.ReleaseMedia))
     return True
+
+
+def test_a_trunk_that_may_not_be_called_now_is_left_out() -> None:
+    """The next one gets the call, and the trace says why."""
+    talk = Talk(dial("first", "second"))
+    places = talk.call._directory
+    places.obstacles["trunk first"] = "2 calls began within this second"  # type: ignore[attr-defined]
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    assert [action.target.name for action in talk.all(ev.Launch)] == ["trunk second"]
+    assert "trunk first left out: 2 calls began within this second" in talk.call.trace
+
+
+def test_no_trunk_that_may_be_called_is_503() -> None:
+    """And nothing is left waiting."""
+    talk = Talk(dial("first"))
+    places = talk.call._directory
+    places.obstacles["trunk first"] = "2 calls began within this second"  # type: ignore[attr-defined]
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    assert talk.last(ev.AnswerCaller).status == 503
+    assert talk.timer("step") is None

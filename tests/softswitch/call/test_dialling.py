@@ -221,9 +221,10 @@ def test_early_media_of_several_phones_stays_behind() -> None:
 # --- trunks ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [401, 407, 408, 500, 502, 503, 504])
 def test_a_failing_trunk_leads_to_the_next(status: int) -> None:
-    """5xx and 408 are the carrier's trouble: the same hold serves the next one."""
+    """5xx and 408 are the carrier's trouble, a challenge that we cannot answer is between it and
+    us: the same hold serves the next one."""
     talk = Talk(dial("one", "two"))
     talk.feed(ev.Invited())
     talk.grant()
@@ -244,6 +245,17 @@ def test_a_refusal_of_the_called_party_is_final(status: int, cause: str) -> None
     assert len(talk.all(ev.Launch)) == 1
     assert talk.last(ev.AnswerCaller).status == status
     assert talk.call.cause == cause
+
+
+def test_a_trunk_that_does_not_know_us_is_our_failure() -> None:
+    """Neither the caller's password is asked for nor the called party blamed."""
+    talk = Talk(dial("one"))
+    talk.feed(ev.Invited())
+    talk.grant()
+    talk.ports()
+    talk.feed(ev.BranchFailed(0, 407, "Proxy Authentication Required"))
+    assert talk.last(ev.AnswerCaller).status == 502
+    assert (talk.call.cause, talk.call.hangup_by) == ("failed", "switch")
 
 
 def test_a_silent_trunk_is_left_after_seconds() -> None:

@@ -10,8 +10,9 @@ import pytest
 from sip.flow import Address, Flow
 from softswitch.call.identify import Domains, identify
 from softswitch.ids import AccountId, Extension
-from softswitch.routing.model import RoutingSnapshot, Trunk
+from softswitch.routing.model import RoutingSnapshot, Trunk, TrunkRegistration
 from softswitch.routing.plan import PhoneCaller, TrunkCaller
+from softswitch.snapshot import hosts_of, networks_of
 from tests.softswitch.call.phones import DOMAIN, SWITCH, invite, register
 
 STATIC_DOMAIN = "static.smarttelplus.eu"
@@ -24,17 +25,19 @@ def trunk(name: str, *networks: str) -> Trunk:
     return Trunk(name, tuple(map(ip_network, networks)), "sip:x", "e164", 0)
 
 
+TRUNKS = (
+    trunk("wide", "198.18.0.0/15", "2001:db8:1::/48"),
+    trunk("narrow", "198.18.5.0/24"),
+    trunk("single", "203.0.113.9/32"),
+)
 SNAPSHOT = RoutingSnapshot(
     static_users={
         ("udp", "203.0.113.21"): (GATE.account, GATE.extension),
         ("tcp", "203.0.113.22"): (GATE.account, GATE.extension),
     },
-    trunks={
-        "wide": trunk("wide", "198.18.0.0/15", "2001:db8:1::/48"),
-        "narrow": trunk("narrow", "198.18.5.0/24"),
-        "single": trunk("single", "203.0.113.9/32"),
-    },
-    trunk_hosts={"203.0.113.9": "single"},
+    trunks={each.name: each for each in TRUNKS},
+    trunk_hosts=hosts_of(TRUNKS),
+    trunk_networks=networks_of(TRUNKS),
 )
 
 
@@ -115,6 +118,37 @@ def test_trunk_at_a_static_users_address_gets_what_is_no_phone() -> None:
     shared = replace(SNAPSHOT, trunk_hosts={"203.0.113.21": "single"})
     request = invite(f"sip:101@{DOMAIN}")
     assert identify(request, came("203.0.113.21"), DOMAINS, shared) == TrunkCaller("single")
+
+
+def registering(name: str, contact_user: str) -> Trunk:
+    """A carrier at whose registrar we have this contact."""
+    registration = TrunkRegistration("sip:203.0.113.50", "user", contact_user, 3600)
+    return replace(trunk(name), registration=registration)
+
+
+REGISTERING = replace(
+    SNAPSHOT, trunks={"one": registering("one", "line1"), "two": registering("two", "line2")}
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "user", "caller"),
+    [
+        ("203.0.113.50", "line1", TrunkCaller("one")),
+        ("203.0.113.50", "line2", TrunkCaller("two")),
+        ("203.0.113.50", "+37167000001", TrunkCaller("one")),  # from the registrar all the same
+        ("203.0.113.51", "line1", TrunkCaller("two")),
+        ("203.0.113.66", "line1", None),  # a stranger who knows the contact
+        ("203.0.113.66", "+37167000001", None),
+    ],
+)
+def test_calls_of_a_carrier_that_we_register_with(
+    host: str, user: str, caller: TrunkCaller | None
+) -> None:
+    """The registrar's address says that it is the carrier, our contact which of its trunks."""
+    registrars = {"203.0.113.50": ("one", "two"), "203.0.113.51": ("two",)}
+    request = invite(f"sip:{user}@198.51.100.1")
+    assert identify(request, came(host), DOMAINS, REGISTERING, registrars) == caller
 
 
 @pytest.mark.parametrize(

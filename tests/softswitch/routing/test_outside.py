@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softswitch.routing.model import RoutingSnapshot
-from softswitch.routing.plan import DialTrunks, Payment, Record, Refuse, RingUser
+from softswitch.routing.plan import (
+    DialTrunks,
+    Payment,
+    PhoneCaller,
+    Plan,
+    Record,
+    Refuse,
+    RingUser,
+    RouteRequest,
+)
+from softswitch.routing.route import route
 from tests.softswitch.routing.world import (
     ANNA,
     BERLIN,
@@ -24,6 +34,7 @@ from tests.softswitch.routing.world import (
     RIGA_SECOND,
     TARIFF,
     TRUNKS,
+    TUESDAY_NOON,
     State,
     berlin,
     dial,
@@ -311,3 +322,72 @@ def test_emergency_call_without_emergency_trunks_takes_the_last_route() -> None:
     """Any trunk is better than none, and none is 404."""
     assert emergency_step(dial("112", world=snapshot(emergency_trunks=()))).trunks == ("second",)
     assert refusal(dial("112", world=snapshot(emergency_trunks=(), routes={}))).status == 404
+
+
+def test_a_dead_trunk_is_left_out() -> None:
+    """As long as another one is there."""
+    state = State(down={"carrier": "down since noon"})
+    plan = dial("+37120000001", state=state)
+    assert dialled(plan).trunks == ("second",)
+    assert "trunk carrier left out: down since noon" in plan.trace
+
+
+def test_the_last_trunk_is_tried_even_when_it_seems_dead() -> None:
+    """A call that would be refused at once loses nothing."""
+    state = State(down={"carrier": "down since noon", "second": "down since one"})
+    plan = dial("+37120000001", state=state)
+    assert dialled(plan).trunks == ("carrier", "second")
+    said = "trunk second is down since one, tried all the same: no other is left"
+    assert said in plan.trace
+
+
+def test_an_emergency_call_tries_dead_trunks_last() -> None:
+    """It leaves out none."""
+    world = snapshot(emergency_trunks=("carrier", "second"))
+    plan = dial("112", world=world, state=State(down={"carrier": "down since noon"}))
+    assert dialled(plan).trunks == ("second", "carrier")
+
+
+def test_a_trunk_that_began_enough_calls_is_left_out() -> None:
+    """``calls_per_second_max``."""
+    state = State(busy={"carrier": "5 calls began within this second"})
+    plan = dial("+37120000001", state=state)
+    assert dialled(plan).trunks == ("second",)
+    assert "trunk carrier left out: 5 calls began within this second" in plan.trace
+
+
+def dialled(plan: Plan) -> DialTrunks:
+    """The first step, which goes outside."""
+    step = plan.steps[0]
+    assert isinstance(step, DialTrunks)
+    return step
+
+
+def hidden(number: str) -> Plan:
+    """What happens when a user who asks not to be shown dials."""
+    request = RouteRequest(PhoneCaller(RIGA, ANNA), number, "", TUESDAY_NOON, private=True)
+    return route(request, snapshot(), State())
+
+
+def test_a_caller_who_asks_for_it_is_hidden_outside() -> None:
+    """The account's own record keeps the number; the trunk decides what its carrier may know."""
+    plan = hidden("+37120000001")
+    step = dialled(plan)
+    assert (step.private, step.caller) == (True, RIGA_NUMBER)
+    assert plan.records[0].caller == RIGA_NUMBER
+
+
+def test_a_hidden_caller_is_shown_to_no_phone() -> None:
+    """Neither a colleague's nor another customer's, and not in that customer's records."""
+    for number in ("102", BERLIN_NUMBER):
+        (step,) = hidden(number).steps
+        assert isinstance(step, RingUser)
+        assert (step.caller, step.caller_name) == ("", "")
+    mine, theirs = hidden(BERLIN_NUMBER).records
+    assert (mine.caller, theirs.caller) == (RIGA_NUMBER, "")
+
+
+def test_an_emergency_call_is_never_hidden() -> None:
+    """Help must be able to call back."""
+    step = dialled(hidden("112"))
+    assert (step.private, step.caller) == (False, RIGA_NUMBER)

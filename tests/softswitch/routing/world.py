@@ -130,6 +130,8 @@ class State:
 
     unreachable: set[tuple[AccountId, str]] = field(default_factory=set)
     calls: dict[str, int] = field(default_factory=dict)
+    busy: dict[str, str] = field(default_factory=dict)
+    down: dict[str, str] = field(default_factory=dict)
 
     def reachable(self, account: AccountId, extension: Extension) -> bool:
         """Whether the user was not declared unreachable."""
@@ -146,6 +148,14 @@ class State:
     def trunk_calls(self, trunk: str) -> int:
         """Calls under the trunk's name."""
         return self.calls.get(trunk, 0)
+
+    def trunk_busy(self, trunk: str) -> str | None:
+        """What was said of the trunk."""
+        return self.busy.get(trunk)
+
+    def trunk_down(self, trunk: str) -> str | None:
+        """What was said of the trunk."""
+        return self.down.get(trunk)
 
 
 def dial(

@@ -56,6 +56,20 @@ ELSEWHERE = Elsewhere(
         ('routes: [{prefix: "", trunks: [x]}]', "trunk x does not exist"),
         ('routes: [{prefix: ""}]', "trunks: is missing"),
         ("trunks: [{name: a}]", "destination: is missing"),
+        ("trunks: [{name: a, registrar: h}]", "username: is missing, the registrar needs it"),
+        (
+            'trunks: [{name: a, destination: "sip:h", number_format: national}]',
+            "country: is missing, national numbers need it",
+        ),
+        (
+            'trunks: [{name: a, destination: "sip:h", outbound_numbers: [{match: "371x"}]}]',
+            "match: '371x' is not the beginning of a number like \"+371\" or \"00XX\", "
+            "with $ where the number ends",
+        ),
+        (
+            'trunks: [{name: a, destination: "sip:h", probe_s: -1}]',
+            "probe_s: must be at least 0",
+        ),
         (
             'trunks: [{name: a, destination: "sip:h;transport=ws"}]',
             "destination: 'sip:h;transport=ws' is not an address like"
@@ -257,3 +271,33 @@ accounts:
   tariff: gold
 """
     assert said(tmp_path, text) == ['1: unknown key "tarifs", the nearest known key is "tariffs"']
+
+
+def test_trunks_cannot_claim_one_address(tmp_path: Path) -> None:
+    """The second one is refused at its line; a narrower network is another one."""
+    text = """\
+trunks:
+- {name: a, destination: "sip:h", ip: ["192.0.2.9", "198.51.100.0/24"]}
+- name: b
+  destination: "sip:h"
+  ip:
+  - "2001:db8::9"
+  - "192.0.2.9/32"
+  - "198.51.100.128/25"
+- {name: c, destination: "sip:h", ip: ["198.51.100.0/24"]}
+"""
+    assert said(tmp_path, text) == [
+        "7: 192.0.2.9 is an address of trunk a",
+        "9: 198.51.100.0/24 is an address of trunk a",
+    ]
+
+
+def test_trunks_of_one_registrar_are_told_apart_by_their_contact(tmp_path: Path) -> None:
+    """Calls to them name it."""
+    text = """\
+trunks:
+- {name: a, registrar: "sip:h", username: u, contact_user: one, ip: ["192.0.2.9"]}
+- {name: b, registrar: "sip:h", username: u, contact_user: %s, ip: ["192.0.2.9"]}
+"""
+    assert said(tmp_path, text % "two") == []
+    assert said(tmp_path, text % "one") == ["3: 192.0.2.9 is an address of trunk a"]

@@ -109,3 +109,56 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("")
     with pytest.raises(FileProblems, match=r"file.*: (File exists|Not a directory)"):
         write_files(export_state(session, vault), tmp_path / "file", tmp_path)
+
+
+CARRIER = """\
+trunks:
+- name: lines
+  registrar: "sip:sip.example.net;transport=tcp"
+  username: u
+  password: Trunk-secret
+  realm: example
+  auth_username: a
+  expires_s: 600
+  contact_user: c
+  country: LV
+  number_format: national
+  outbound_numbers: [{match: "+371", of: called, preset: national, strip: 1, prepend: "9"}]
+  inbound_numbers: [{prepend: "0"}]
+  trusted: true
+  remote_party_id: true
+  calls_per_second_max: 5
+  probe_s: 10
+"""
+
+
+def test_a_trunk_keeps_all_its_keys_and_its_secret(
+    applies: Applies, session: Session, vault: Vault
+) -> None:
+    """Written and read back the same; the password is sealed, and exported only when asked."""
+    applies(CARRIER)
+    assert applies(CARRIER).lines() == ["nothing to change"]
+    with_secrets = text_of(export_state(session, vault, with_secrets=True))
+    (said,) = yaml.safe_load(CARRIER)["trunks"]
+    (kept,) = yaml.safe_load(with_secrets)["trunks"]
+    rule = kept["inbound_numbers"][0]
+    assert {key: rule[key] for key in ("match", "prepend")} == {"match": "", "prepend": "0"}
+    assert {key: kept[key] for key in said if key != "inbound_numbers"} == {
+        key: said[key] for key in said if key != "inbound_numbers"
+    }
+    assert "Trunk-secret" not in text_of(export_state(session, vault))
+    (sealed,) = session.execute(text("SELECT password_sealed FROM trunk")).one()
+    assert "Trunk-secret" not in sealed
+    changed = applies(CARRIER.replace("Trunk-secret", "Trunk-hidden")).lines()
+    assert changed == ["~ trunk lines: password changed -> changed"]
+
+
+def test_a_trunk_of_before_its_options_reads_as_the_defaults(
+    applies: Applies, session: Session, vault: Vault
+) -> None:
+    """The migration leaves the column empty."""
+    applies('trunks: [{name: old, destination: "sip:192.0.2.9"}]')
+    session.execute(text("UPDATE trunk SET options = NULL"))
+    session.expire_all()
+    (trunk,) = export_state(session, vault).trunks
+    assert (trunk.probe_s, trunk.outbound_numbers, trunk.trusted) == (30, (), False)

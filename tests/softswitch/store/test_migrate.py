@@ -45,6 +45,31 @@ def test_migrating_twice_changes_nothing(empty_database_url: str) -> None:
     engine.dispose()
 
 
+def test_trunks_of_the_first_version_stay(empty_database_url: str) -> None:
+    """The second version adds a column beside rows that others refer to."""
+    engine = make_engine(parse_url(empty_database_url), connections_max=1)
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(
+            text(
+                "INSERT INTO trunk VALUES ('old', 0, '[\"192.0.2.9\"]', 'sip:192.0.2.9', 'e164', 0,"
+                " '', '', '')"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO number (number, country, city, kind, setup_fee_micros,"
+                " monthly_fee_micros, channels, trunk, status)"
+                " VALUES ('+37070044960', 'LT', '', 'city', 0, 0, 0, 'old', 'free')"
+            )
+        )
+    migrate(engine)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT name, options FROM trunk")).all() == [("old", None)]
+        assert connection.execute(text("SELECT trunk FROM number")).all() == [("old",)]
+    engine.dispose()
+
+
 def test_a_database_of_a_newer_version_is_refused_in_one_line(empty_database_url: str) -> None:
     """An older program does not touch what a newer one has made."""
     engine = make_engine(parse_url(empty_database_url), connections_max=1)
