@@ -27,6 +27,8 @@ from rtp.wire import Address, Packet, PacketReceiver, Transmit, transmit_nowhere
 READY_MAX = 512  # ports per turn: the more are ready, the less each costs
 DATAGRAMS_PER_TURN_MAX = 32  # from a listening port, that may be flooded by strangers
 BUFFER_OCTETS = PACKET_OCTETS_MAX + 1  # one more shows that a datagram was longer
+# What the kernel counts for a queued datagram at least, whatever is in it (``sk_buff``).
+QUEUED_OCTETS_MIN = 512
 EXPEDITED_FORWARDING = 46 << 2  # RFC 4594: telephony is DSCP EF
 
 _AF_UNSPEC_ADDRESS = struct.pack("=H14x", socket.AF_UNSPEC)
@@ -82,7 +84,7 @@ class PacketLoop:
         self._connected[descriptor] = (receive_into, leg)
 
     def forget(self, descriptor: int) -> None:
-        """Stop watching a descriptor, before it is closed."""
+        """Stop watching a descriptor."""
         self._watched.pop(descriptor, None)
         self._connected.pop(descriptor, None)
         self._epoll.unregister(descriptor)
@@ -91,15 +93,15 @@ class PacketLoop:
         """Close the epoll."""
         self._epoll.close()
 
-    def open_wire(self, leg: Leg, receiver: PacketReceiver) -> SocketWire:
-        """The sockets of a leg: ``rtp.wire.WireOpener``."""
-        rtp = bound_socket(leg.bind_host, leg.port)
+    def open_wire(self, host: str, port: int, receiver: PacketReceiver) -> SocketWire:
+        """The sockets of a leg to come: ``rtp.wire.WireOpener``."""
+        rtp = bound_socket(host, port)
         try:
-            rtcp = bound_socket(leg.bind_host, leg.port + 1)
+            rtcp = bound_socket(host, port + 1)
         except CannotBind:
             rtp.close()
             raise
-        return SocketWire(self, leg, receiver, rtp, rtcp)
+        return SocketWire(self, receiver, rtp, rtcp)
 
     def _call_watcher(self, descriptor: int) -> None:
         callback = self._watched.get(descriptor)
@@ -113,19 +115,34 @@ class SocketWire:
     def __init__(
         self,
         loop: PacketLoop,
-        leg: Leg,
         receiver: PacketReceiver,
         rtp: socket.socket,
         rtcp: socket.socket,
     ) -> None:
         self._loop = loop
-        self._leg = leg
+        self._leg: Leg | None = None
         self._receiver = receiver
         self._rtp = rtp
         self._rtcp = rtcp
         self._latched = False
+
+    def begin(self, leg: Leg) -> None:
+        """Serve a leg. While a port rests the kernel queues what comes: that is thrown away."""
+        self._leg = leg
+        loop, rtp, rtcp = self._loop, self._rtp, self._rtcp
+        drain(rtp, loop.buffer)
+        drain(rtcp, loop.buffer)
         loop.watch(rtp.fileno(), self._read_rtp)
         loop.watch(rtcp.fileno(), self._read_rtcp)
+
+    def rest(self) -> None:
+        """Serve no leg. The sockets stay bound, and whoever sends to them meets a full queue."""
+        self._leg = None
+        if self._latched:
+            self._latched = False
+            disconnect(self._rtp)
+        self._loop.forget(self._rtp.fileno())
+        self._loop.forget(self._rtcp.fileno())
 
     def aim(self, address: Address) -> Transmit:
         """Hear everybody, send to ``address``."""
@@ -157,9 +174,8 @@ class SocketWire:
 
     def close(self) -> None:
         """Close both sockets."""
-        for each in (self._rtp, self._rtcp):
-            self._loop.forget(each.fileno())
-            each.close()
+        self._rtp.close()
+        self._rtcp.close()
 
     def _listen(self) -> None:
         if self._latched:
@@ -169,6 +185,7 @@ class SocketWire:
 
     def _read_rtp(self) -> None:
         if self._read(self._rtp, self._receiver.rtp_received) and self._latched:
+            assert self._leg is not None, "a port that rests is not read"
             self._loop.connect(self._rtp.fileno(), self._rtp.recv_into, self._leg)
 
     def _read_rtcp(self) -> None:
@@ -178,7 +195,8 @@ class SocketWire:
         self, port: socket.socket, receive: Callable[[Leg, memoryview, Address, float], None]
     ) -> bool:
         """Read a bounded number of datagrams; True when the queue was seen empty."""
-        now_s = self._loop.now_s()
+        leg, now_s = self._leg, self._loop.now_s()
+        assert leg is not None, "a port that rests is not read"
         for _ in range(DATAGRAMS_PER_TURN_MAX):
             try:
                 octets, source = port.recvfrom_into(self._loop.buffer)
@@ -186,7 +204,7 @@ class SocketWire:
                 return True
             except OSError:
                 continue
-            receive(self._leg, self._loop.view[:octets], source[:2], now_s)
+            receive(leg, self._loop.view[:octets], source[:2], now_s)
         return False
 
 
@@ -208,6 +226,22 @@ def bound_socket(host: str, port: int) -> socket.socket:
         reason = f"cannot bind {host}:{port}: {error.strerror}"
         raise CannotBind(reason, in_use=error.errno == errno.EADDRINUSE) from None
     return bound
+
+
+def drain(port: socket.socket, buffer: bytearray) -> None:
+    """Throw away what is queued at a port.
+
+    At most so many reads as its queue has room for: who floods the port cannot hold us up, and
+    what is left after them has come since.
+    """
+    room = port.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    for _ in range(room // QUEUED_OCTETS_MIN):
+        try:
+            port.recv_into(buffer)
+        except BlockingIOError:
+            return
+        except OSError:
+            continue  # ICMP's answer to what the last call sent
 
 
 def disconnect(connected: socket.socket) -> None:

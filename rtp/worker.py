@@ -19,8 +19,8 @@ from collections.abc import Sequence
 
 from rtp.errors import MalformedMessage
 from rtp.framing import CommandReader, frame
+from rtp.messages import PlaneCommand
 from rtp.plane import MediaPlane
-from rtp.ports import PortPool, PortRange
 from rtp.sockets import PacketLoop
 
 CONTROL_DESCRIPTOR = 0
@@ -41,13 +41,6 @@ def random_u32() -> int:
     return secrets.randbits(32)
 
 
-def shuffled_pool(ports: PortRange) -> PortPool:
-    """The even ports in an order that a third party cannot guess."""
-    even_ports = list(ports.even_ports)
-    secrets.SystemRandom().shuffle(even_ports)
-    return PortPool(even_ports)
-
-
 def raise_descriptor_limit() -> int:
     """Raise RLIMIT_NOFILE to its hard limit and return that."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -58,7 +51,7 @@ def raise_descriptor_limit() -> int:
 class Worker:
     """The loop of one worker process: ports, control socket and deadlines."""
 
-    def __init__(self, control: socket.socket, ports: PortRange, timeout_s: float) -> None:
+    def __init__(self, control: socket.socket, timeout_s: float) -> None:
         self._control = control
         self._loop = PacketLoop()
         self._reader = CommandReader()
@@ -67,7 +60,6 @@ class Worker:
         self._failures = 0
         self._plane = MediaPlane(
             wires=self._loop.open_wire,
-            ports=shuffled_pool(ports),
             timeout_s=timeout_s,
             random_u32=random_u32,
         )
@@ -90,8 +82,9 @@ class Worker:
         deadline_s = self._plane.next_deadline_s()
         if deadline_s is not None and deadline_s <= now_s:
             self._plane.expire(now_s)
-        for notice in self._plane.take_notices():
-            self._backlog += frame(notice)
+        notices = self._plane.take_notices()
+        if notices:
+            self._backlog += frame(notices)
         if self._backlog:
             self._write_control()
 
@@ -120,8 +113,18 @@ class Worker:
         if not data:
             self._running = False
             return
-        for command in self._reader.feed(data):
-            self._plane.execute(command, self._loop.now_s())
+        now_s = self._loop.now_s()
+        for commands in self._reader.feed(data):
+            if not commands:
+                self._backlog += frame(())  # we live
+            for command in commands:
+                self._execute(command, now_s)
+
+    def _execute(self, command: PlaneCommand, now_s: float) -> None:
+        try:
+            self._plane.execute(command, now_s)
+        except Exception:
+            self._survive_failure()  # the commands after it may be other calls'
 
     def _write_control(self) -> None:
         try:
@@ -143,7 +146,6 @@ def die_with_parent() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one worker; returns its exit status."""
     parser = argparse.ArgumentParser(prog="rtp.worker", description="spawned by the softswitch")
-    parser.add_argument("--ports", type=PortRange.parse, required=True)
     parser.add_argument("--timeout-s", type=float, required=True)
     options = parser.parse_args(arguments)
     die_with_parent()
@@ -152,7 +154,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise_descriptor_limit()
-    worker = Worker(socket.socket(fileno=CONTROL_DESCRIPTOR), options.ports, options.timeout_s)
+    worker = Worker(socket.socket(fileno=CONTROL_DESCRIPTOR), options.timeout_s)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     try:
