@@ -53,14 +53,17 @@ class _Booked:
 
 
 class Bookings:
-    """Which calls have which ports of one plane, and which wait for ports."""
+    """Which calls have which ports of one plane, and which wait for ports.
+
+    ``must_leave``: there are commands that somebody waits for. Others leave with what follows.
+    """
 
     def __init__(self, leases: PortLeases) -> None:
         self._leases = leases
         self._calls: dict[str, _Booked] = {}
         self._waiting: list[Allocate] = []
         self._commands: list[PlaneCommand] = []
-        self._must_leave = False
+        self.must_leave = False
 
     @property
     def calls(self) -> Collection[str]:
@@ -88,10 +91,8 @@ class Bookings:
         return [notice]
 
     def take_commands(self) -> list[PlaneCommand]:
-        """What is to be sent to the plane now; what nobody waits for leaves with what follows."""
-        if not self._must_leave:
-            return []
-        commands, self._commands, self._must_leave = self._commands, [], False
+        """What is to be sent to the plane, in order."""
+        commands, self._commands, self.must_leave = self._commands, [], False
         return commands
 
     # --- ports ------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ class Bookings:
             self._leases.put_back(at.bind_host, at.port)
         if not refused and self._leases.is_opening(command.legs[len(taken)].bind_host):
             self._waiting.append(command)
-            self._must_leave = True
+            self.must_leave = True
             return []
         if not self._calls[command.call].legs:
             del self._calls[command.call]
@@ -159,7 +160,7 @@ class Bookings:
             self._commands.append(UsePorts(command.call, booked.untold))
             booked.untold = ()
         self._commands.append(command)
-        self._must_leave = True
+        self.must_leave = True
 
     def _release(self, command: Release, now_s: float) -> list[Notice]:
         self._waiting = [each for each in self._waiting if each.call != command.call]

@@ -29,7 +29,7 @@ QUARANTINE_MIN_S = 1.0
 # Free ports below which more are opened: enough for what comes while they are, and to choose from.
 FREE_MIN = 64
 # A few at once: opening a pair takes some 20 us, and meanwhile nothing is relayed.
-OPENED_AT_ONCE = 16
+OPENED_AT_ONCE = 32
 # Held beyond the calls that are up: what 400 calls a second of two legs turn over while they rest.
 READY_MAX = 4096
 

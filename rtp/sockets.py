@@ -234,14 +234,19 @@ def drain(port: socket.socket, buffer: bytearray) -> None:
     At most so many reads as its queue has room for: who floods the port cannot hold us up, and
     what is left after them has come since.
     """
-    room = port.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    for _ in range(room // QUEUED_OCTETS_MIN):
+    try:
+        port.recv_into(buffer)
+    except BlockingIOError:
+        return
+    except OSError:
+        pass  # ICMP's answer to what the last call sent
+    for _ in range(port.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // QUEUED_OCTETS_MIN):
         try:
             port.recv_into(buffer)
         except BlockingIOError:
             return
         except OSError:
-            continue  # ICMP's answer to what the last call sent
+            continue
 
 
 def disconnect(connected: socket.socket) -> None:
