@@ -110,7 +110,13 @@ class Bookings:
         self._leases.opened(notice.bind_host, notice.ports)
         refused = "" if notice.ports else notice.reason or EXHAUSTED
         waiting, self._waiting = self._waiting, []
-        return [each for command in waiting for each in self._serve(command, now_s, refused)]
+        answers: list[Notice] = []
+        for command in waiting:
+            if any(spec.bind_host == notice.bind_host for spec in command.legs):
+                answers += self._serve(command, now_s, refused)
+            else:
+                self._waiting.append(command)
+        return answers
 
     def _serve(self, command: Allocate, now_s: float, refused: str) -> list[Notice]:
         """The answer; none while ports are opened for it. ``refused``: why none could be."""
@@ -137,7 +143,8 @@ class Bookings:
         leases, taken = self._leases, []
         for leg, host in legs:
             port = leases.take(host, now_s, last_resort=last_resort)
-            self._commands += leases.open_more(host, now_s)
+            if not last_resort:
+                self._commands += leases.open_more(host, now_s)
             if port is None:
                 break
             taken.append(LegAt(leg, host, port))
