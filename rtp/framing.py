@@ -12,7 +12,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Generic, TypeVar, get_args
 
 from rtp.errors import MalformedMessage
@@ -98,10 +98,11 @@ class NoticeReader(_FrameReader[PlaneNotice]):
 
 def _decode(data: bytes, known: Mapping[str, Any]) -> list[Any]:
     try:
-        value = json.loads(data)
+        text = data.decode()
+        value, end = _scan(text)
     except (ValueError, RecursionError) as error:
         raise MalformedMessage(f"not JSON: {error}") from None
-    if type(value) is not list:
+    if type(value) is not list or end != len(text):
         raise MalformedMessage("not an array of messages")
     return [_message(each, known) for each in value]
 
@@ -116,15 +117,16 @@ def _message(value: Any, known: Mapping[str, Any]) -> Any:
 
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
+_scan = json.JSONDecoder().raw_decode  # json.loads without the functions around it
 
 
 @cache
 def _reader(hint: Any) -> Read:
     """What checks and makes a value of a type; made once per type, since annotations are slow."""
     if hasattr(hint, "_fields"):
-        return _record_reader(hint)
+        return _record_readers(hint)[0]
     if typing.get_origin(hint) is tuple:
-        return _tuple_reader(_reader(get_args(hint)[0]))
+        return _tuple_reader(get_args(hint)[0])
     return _scalar_reader(hint)
 
 
@@ -135,44 +137,60 @@ def _accepted(hint: Any) -> tuple[type, ...]:
     return _SCALARS.get(hint, ())
 
 
-def _record_reader(record_type: Any) -> Read:
+@cache
+def _record_readers(record_type: Any) -> tuple[Read, Read]:
+    """What reads one record, and what reads an array of them."""
     hints = typing.get_type_hints(record_type).values()
     accepted = [_accepted(hint) for hint in hints]
     nested = [(at, _reader(hint)) for at, hint in enumerate(hints) if not _accepted(hint)]
     # Whether scalars fit is a matter of their types alone: what fitted once fits again.
     fitting: set[tuple[type, ...]] = set()
+    make = partial(tuple.__new__, record_type)  # as _make does, without a function of Python
 
-    def check(value: list[Any]) -> None:
-        if len(value) != len(accepted):
+    def check(value: Any) -> None:
+        if type(value) is not list or len(value) != len(accepted):
             raise MalformedMessage(f"{record_type.__name__} has {len(accepted)} fields")
         for each, kinds in zip(value, accepted, strict=True):
             # Not isinstance: true is an int in Python, and not in this protocol.
             if kinds and type(each) not in kinds:
                 raise _wrong_type(each, kinds)
+        fitting.add(tuple(map(type, value)))
 
     def read(value: Any) -> Any:
-        if type(value) is not list:
-            raise MalformedMessage(f"{record_type.__name__} has {len(accepted)} fields")
-        kinds = tuple(map(type, value))
-        if kinds not in fitting:
+        if type(value) is not list or tuple(map(type, value)) not in fitting:
             check(value)
         for at, reader in nested:
             value[at] = reader(value[at])
-        fitting.add(kinds)
-        return record_type._make(value)
+        return make(value)
 
-    return read
+    def read_all(values: list[Any]) -> tuple[Any, ...]:
+        if nested:
+            return tuple([read(value) for value in values])
+        for value in values:
+            if type(value) is not list or tuple(map(type, value)) not in fitting:
+                check(value)
+        return tuple(map(make, values))
+
+    return read, read_all
 
 
 def _wrong_type(value: Any, accepted: tuple[type, ...]) -> MalformedMessage:
     return MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not of type {accepted[0].__name__}")
 
 
-def _tuple_reader(item: Read) -> Read:
+def _tuple_reader(item: Any) -> Read:
+    if hasattr(item, "_fields"):
+        _, read_all = _record_readers(item)
+    else:
+        reader = _reader(item)
+
+        def read_all(values: list[Any]) -> tuple[Any, ...]:
+            return tuple([reader(each) for each in values])
+
     def read(value: Any) -> Any:
         if type(value) is not list:
             raise MalformedMessage(f"{value!r:.{QUOTED_MAX}} is not an array")
-        return tuple([item(each) for each in value])
+        return read_all(value)
 
     return read
 

@@ -16,7 +16,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from rtp.bridge import relay
 from rtp.errors import CannotBind
@@ -78,16 +78,23 @@ class PacketLoop:
         self._connected.pop(descriptor, None)
         self._watched[descriptor] = callback
 
+    def watch_new(self, callbacks: Mapping[int, Callable[[], None]]) -> None:
+        """``watch`` descriptors that are not watched yet."""
+        self._watched.update(callbacks)
+        for descriptor in callbacks:
+            self._epoll.register(descriptor, select.EPOLLIN)
+
     def connect(self, descriptor: int, receive_into: Callable[[bytearray], int], leg: Leg) -> None:
         """From now on relay what comes to a descriptor that was watched."""
         del self._watched[descriptor]
         self._connected[descriptor] = (receive_into, leg)
 
-    def forget(self, descriptor: int) -> None:
-        """Stop watching a descriptor."""
-        self._watched.pop(descriptor, None)
-        self._connected.pop(descriptor, None)
-        self._epoll.unregister(descriptor)
+    def forget(self, descriptors: Iterable[int]) -> None:
+        """Stop watching descriptors."""
+        for descriptor in descriptors:
+            self._watched.pop(descriptor, None)
+            self._connected.pop(descriptor, None)
+            self._epoll.unregister(descriptor)
 
     def close(self) -> None:
         """Close the epoll."""
@@ -124,16 +131,15 @@ class SocketWire:
         self._receiver = receiver
         self._rtp = rtp
         self._rtcp = rtcp
+        self._callbacks = {rtp.fileno(): self._read_rtp, rtcp.fileno(): self._read_rtcp}
         self._latched = False
 
     def begin(self, leg: Leg) -> None:
         """Serve a leg. While a port rests the kernel queues what comes: that is thrown away."""
         self._leg = leg
-        loop, rtp, rtcp = self._loop, self._rtp, self._rtcp
-        drain(rtp, loop.buffer)
-        drain(rtcp, loop.buffer)
-        loop.watch(rtp.fileno(), self._read_rtp)
-        loop.watch(rtcp.fileno(), self._read_rtcp)
+        drain(self._rtp, self._loop.buffer)
+        drain(self._rtcp, self._loop.buffer)
+        self._loop.watch_new(self._callbacks)
 
     def rest(self) -> None:
         """Serve no leg. The sockets stay bound, and whoever sends to them meets a full queue."""
@@ -141,8 +147,7 @@ class SocketWire:
         if self._latched:
             self._latched = False
             disconnect(self._rtp)
-        self._loop.forget(self._rtp.fileno())
-        self._loop.forget(self._rtcp.fileno())
+        self._loop.forget(self._callbacks)
 
     def aim(self, address: Address) -> Transmit:
         """Hear everybody, send to ``address``."""

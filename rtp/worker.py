@@ -19,7 +19,6 @@ from collections.abc import Sequence
 
 from rtp.errors import MalformedMessage
 from rtp.framing import CommandReader, frame
-from rtp.messages import PlaneCommand
 from rtp.plane import MediaPlane
 from rtp.sockets import PacketLoop
 
@@ -113,18 +112,15 @@ class Worker:
         if not data:
             self._running = False
             return
-        now_s = self._loop.now_s()
+        now_s, execute = self._loop.now_s(), self._plane.execute
         for commands in self._reader.feed(data):
             if not commands:
                 self._backlog += frame(())  # we live
             for command in commands:
-                self._execute(command, now_s)
-
-    def _execute(self, command: PlaneCommand, now_s: float) -> None:
-        try:
-            self._plane.execute(command, now_s)
-        except Exception:
-            self._survive_failure()  # the commands after it may be other calls'
+                try:
+                    execute(command, now_s)
+                except Exception:
+                    self._survive_failure()  # the commands after it may be other calls'
 
     def _write_control(self) -> None:
         try:
