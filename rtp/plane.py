@@ -38,7 +38,7 @@ from rtp.messages import (
 from rtp.packet import is_rtp
 from rtp.player import FRAME_S, ToneStream
 from rtp.rtcp import Report, parse_compound, reports
-from rtp.wire import Address, LegWire, WireOpener, canonical_host
+from rtp.wire import Address, LegWire, WireOpener, canonical_host, transmit_nowhere
 
 SWEEP_INTERVAL_S = 1.0  # how exact the media timeout is
 TONE_SLACK_S = 0.001  # packets due so soon go with those that are due now
@@ -231,6 +231,7 @@ class MediaPlane:
     def _close_leg(self, leg: Leg) -> None:
         self._playing.discard(leg)
         leg.peer = leg.sink = None
+        leg.transmit = leg.plain_transmit = transmit_nowhere  # may be a method of the leg: a cycle
         wire = _wire(leg)
         leg.wire = None
         wire.rest()
