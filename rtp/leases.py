@@ -30,8 +30,11 @@ QUARANTINE_MIN_S = 1.0
 FREE_MIN = 64
 # A few at once: opening a pair takes some 20 us, and meanwhile nothing is relayed.
 OPENED_AT_ONCE = 32
-# Held beyond the calls that are up: what 400 calls a second of two legs turn over while they rest.
-READY_MAX = 4096
+# Held beyond the calls that are up. Below the first number more are opened rather than ports rest
+# for less than 5 s: it is what 400 calls a second of two legs turn over in that time. Above the
+# second they are closed. Between the two nothing is opened or closed, however fast calls come.
+READY_ENOUGH = 4096
+READY_MAX = 6144
 
 
 @dataclass(slots=True)
@@ -144,7 +147,7 @@ class PortLeases:
         return host in self._hosts and bool(self._hosts[host].opening)
 
     def _may_grow(self) -> bool:
-        return self._ready < READY_MAX and self._may_open > 0 and bool(self._closed)
+        return self._ready < READY_ENOUGH and self._may_open > 0 and bool(self._closed)
 
     def _draw(self, ports: list[int]) -> int:
         at = self._pick(len(ports))
