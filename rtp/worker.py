@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
-import os
 import resource
 import secrets
 import signal
@@ -17,7 +16,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 
 from rtp.errors import MalformedMessage
 from rtp.framing import CommandReader, frame
@@ -30,9 +28,6 @@ READ_OCTETS = 65536
 BACKLOG_OCTETS_MAX = 8 << 20
 FAILURES_MAX = 100  # of our own code; then a fresh process is the better service
 PR_SET_PDEATHSIG = 1
-# A packet that waits for its turn on a busy host is heard; whatever else runs there can wait. Not a
-# real-time class: a worker that went wrong would take the core from those who are to end it.
-NICENESS = -10
 EXIT_DONE = 0
 EXIT_GARBAGE = 1
 
@@ -136,12 +131,6 @@ class Worker:
             self._running = False
 
 
-def ask_for_priority() -> None:
-    """Be served before other processes, where root or CAP_SYS_NICE allow it."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-
-
 def die_with_parent() -> None:
     """Have the kernel end this process when its parent ends, should the socket not tell."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -158,7 +147,6 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise_descriptor_limit()
-    ask_for_priority()
     worker = Worker(socket.socket(fileno=CONTROL_DESCRIPTOR), options.timeout_s)
     # Each collection is a pause for every stream, with 5,000 calls up one of 30 to 270 ms. Nothing
     # here makes garbage that counting does not free (tested).
