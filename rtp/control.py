@@ -2,6 +2,8 @@
 
 A call sends a few commands at a time, some hundred calls a second: what one input has to say leaves
 in one system call and at once, where Twisted's transport would wait for the reactor's next turn.
+
+A worker that hangs keeps its socket open, so it is asked from time to time whether it lives.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from zope.interface import implementer
 
 from rtp.errors import MalformedMessage
 from rtp.framing import NoticeReader, frame
-from rtp.messages import Command, Notice
+from rtp.messages import PlaneCommand, PlaneNotice
 
 log = Logger()
 
 READ_OCTETS = 65536
 # A worker that reads nothing for so long hangs; it is ended, and another one started.
 UNSENT_OCTETS_MAX = 8 << 20
+CHECK_INTERVAL_S = 2.0
+# Counted in checks, not seconds: when this process was held up, it has read nothing either.
+SILENT_CHECKS_MAX = 2
+SILENT_CHECKS_AT_START_MAX = 15  # Python starts within a second, on a host that starts all at once
 
 
 @implementer(IReadWriteDescriptor)
@@ -34,7 +40,7 @@ class WorkerControl:
         self,
         reactor: Any,
         control: socket.socket,
-        on_notice: Callable[[Notice], None],
+        on_notice: Callable[[PlaneNotice], None],
         on_broken: Callable[[], None],
     ) -> None:
         control.setblocking(False)
@@ -45,15 +51,17 @@ class WorkerControl:
         self._reader = NoticeReader()
         self._unsent = bytearray()
         self._is_open = True
+        self._heard = False
+        self._checks_left = SILENT_CHECKS_AT_START_MAX
+        self._check_timer = reactor.callLater(CHECK_INTERVAL_S, self._check)
         reactor.addReader(self)
 
-    def say(self, commands: Sequence[Command]) -> None:
+    def say(self, commands: Sequence[PlaneCommand]) -> None:
         """Send commands, in this order."""
         if not self._is_open:
             return
         waiting = bool(self._unsent)
-        for command in commands:
-            self._unsent += frame(command)
+        self._unsent += frame(commands)
         if not waiting:
             self.doWrite()
 
@@ -61,6 +69,7 @@ class WorkerControl:
         """Close the socket, at which the worker ends."""
         if self._is_open:
             self._is_open = False
+            self._check_timer.cancel()
             self._reactor.removeReader(self)
             self._reactor.removeWriter(self)
             self._socket.close()
@@ -83,9 +92,11 @@ class WorkerControl:
         if not data:
             self.hang_up()
             return
+        self._heard = True
         try:
-            for notice in self._reader.feed(data):
-                self._tell(notice)
+            for notices in self._reader.feed(data):
+                for notice in notices:
+                    self._tell(notice)
         except MalformedMessage as error:
             log.error("a media worker sent garbage: {error}", error=error)
             self.hang_up()
@@ -116,7 +127,18 @@ class WorkerControl:
         """The name in Twisted's log."""
         return "media worker"
 
-    def _tell(self, notice: Notice) -> None:
+    def _check(self) -> None:
+        """Whatever came since the last check is a sign of life, as is the answer to our asking."""
+        self._check_timer = self._reactor.callLater(CHECK_INTERVAL_S, self._check)
+        self._checks_left = SILENT_CHECKS_MAX if self._heard else self._checks_left - 1
+        self._heard = False
+        if self._checks_left > 0:
+            self.say(())
+        else:
+            log.error("a media worker hangs, it is ended")
+            self.hang_up()
+
+    def _tell(self, notice: PlaneNotice) -> None:
         try:
             self._on_notice(notice)
         except Exception:

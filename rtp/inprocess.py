@@ -12,11 +12,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from rtp.messages import Command, Notice
+from rtp.messages import PlaneCommand, PlaneNotice
 from rtp.plane import MediaPlane
-from rtp.ports import PortRange
 from rtp.sockets import PacketLoop
-from rtp.worker import random_u32, shuffled_pool
+from rtp.worker import random_u32
 
 log = Logger()
 
@@ -33,9 +32,8 @@ class InProcessCarrier:
         self,
         reactor: Any,
         *,
-        ports: PortRange,
         timeout_s: float,
-        on_notice: Callable[[Notice], None],
+        on_notice: Callable[[PlaneNotice], None],
         loop: PacketLoop | None = None,
     ) -> None:
         self._reactor = reactor
@@ -44,7 +42,6 @@ class InProcessCarrier:
         self._timer: DelayedCall | None = None
         self._plane = MediaPlane(
             wires=self._loop.open_wire,
-            ports=shuffled_pool(ports),
             timeout_s=timeout_s,
             random_u32=random_u32,
         )
@@ -60,13 +57,12 @@ class InProcessCarrier:
         """Begin to relay."""
         self._reactor.addReader(self)
 
-    def send(self, commands: Sequence[Command]) -> bool:
+    def send(self, commands: Sequence[PlaneCommand]) -> None:
         """Obey commands now; their notices come in a later turn of the reactor."""
         now_s = self._loop.now_s()
         for command in commands:
             self._plane.execute(command, now_s)
         self._arm(0.0)
-        return True
 
     def stop(self) -> Deferred[None]:
         """Close all ports; nothing is told any more."""

@@ -111,6 +111,8 @@ class Leg:
         )
 
     def _mos(self) -> float | None:
+        if not self.received.packets:
+            return None
         return estimate_mos(
             self._encoding(),
             packets_expected=self.received.packets_expected,

@@ -1,6 +1,11 @@
 """What is said to the media plane and what it says back: the whole interface of ``rtp/``.
 
-The same values travel by function call (plane in this process) or over a socket (worker process).
+    call control --Command--> rtp.service --PlaneCommand--> rtp.plane
+                 <--Notice---             <--PlaneNotice---
+
+The service has every port number and knows which of them a plane holds open, so it answers
+``Allocate`` itself; the plane hears of a call with the first command that it has to obey. To the
+plane the same values travel by function call (in this process) or over a socket (worker process).
 A *call* is one set of legs that may be bridged; a *leg* is one RTP port and its RTCP port.
 """
 
@@ -8,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-# --- to the plane -------------------------------------------------------------------------------
+# --- from call control --------------------------------------------------------------------------
 
 
 class LegSpec(NamedTuple):
@@ -19,7 +24,7 @@ class LegSpec(NamedTuple):
 
 
 class Allocate(NamedTuple):
-    """Open ports for these legs. Answered by ``Allocated`` or ``AllocationFailed``, all or none."""
+    """Ports for these legs. Answered by ``Allocated`` or ``AllocationFailed``, all or none."""
 
     call: str
     legs: tuple[LegSpec, ...]
@@ -94,7 +99,46 @@ class Release(NamedTuple):
 
 Command = Allocate | SetRemote | Bridge | PlayTone | StopTone | Release
 
-# --- from the plane -----------------------------------------------------------------------------
+# --- from the service to the plane ----------------------------------------------------------------
+
+
+class OpenPorts(NamedTuple):
+    """Bind these RTP ports and their RTCP ports, and hold them ready. Answered by ``PortsOpened``.
+
+    What others hold is skipped; an address that cannot be bound ends the attempt.
+    """
+
+    bind_host: str
+    ports: tuple[int, ...]
+
+
+class ClosePorts(NamedTuple):
+    """Close ports that are held ready."""
+
+    bind_host: str
+    ports: tuple[int, ...]
+
+
+class LegAt(NamedTuple):
+    """A leg, and the port pair that it is to use."""
+
+    leg: str
+    bind_host: str
+    port: int
+
+
+class UsePorts(NamedTuple):
+    """Take ports that are held ready as legs of a call: new ones, or more of a call's."""
+
+    call: str
+    legs: tuple[LegAt, ...]
+
+
+PlaneCommand = (
+    OpenPorts | ClosePorts | UsePorts | SetRemote | Bridge | PlayTone | StopTone | Release
+)
+
+# --- to call control ------------------------------------------------------------------------------
 
 
 class LegPorts(NamedTuple):
@@ -105,14 +149,14 @@ class LegPorts(NamedTuple):
 
 
 class Allocated(NamedTuple):
-    """The ports are open, in the order that was asked for."""
+    """The ports of the legs that were asked for, in that order."""
 
     call: str
     legs: tuple[LegPorts, ...]
 
 
 class AllocationFailed(NamedTuple):
-    """No ports (``ports exhausted``), or an address that cannot be bound; nothing stays open."""
+    """No ports (``ports exhausted``), or an address that cannot be bound; nothing is taken."""
 
     call: str
     reason: str
@@ -142,7 +186,7 @@ class LegStatistics(NamedTuple):
 
 
 class Released(NamedTuple):
-    """All legs are closed; their statistics."""
+    """All legs are closed and their ports at rest; their statistics."""
 
     call: str
     legs: tuple[LegStatistics, ...] = ()
@@ -170,3 +214,16 @@ class MediaLost(NamedTuple):
 SEEN_INTERVAL_S = 5.0
 
 Notice = Allocated | AllocationFailed | Released | MediaTimedOut | MediaSeen | MediaLost
+
+# --- from the plane to the service ----------------------------------------------------------------
+
+
+class PortsOpened(NamedTuple):
+    """The ports of an ``OpenPorts`` that are held ready now; ``reason`` of the last that is not."""
+
+    bind_host: str
+    ports: tuple[int, ...]
+    reason: str = ""
+
+
+PlaneNotice = PortsOpened | Released | MediaTimedOut | MediaSeen

@@ -20,30 +20,26 @@ from rtp.latching import Verdict
 from rtp.leg import Leg
 from rtp.messages import (
     SEEN_INTERVAL_S,
-    Allocate,
-    Allocated,
-    AllocationFailed,
     Bridge,
-    Command,
-    LegPorts,
-    LegSpec,
+    ClosePorts,
     MediaSeen,
     MediaTimedOut,
-    Notice,
+    OpenPorts,
+    PlaneCommand,
+    PlaneNotice,
     PlayTone,
+    PortsOpened,
     Release,
     Released,
     SetRemote,
     StopTone,
+    UsePorts,
 )
 from rtp.packet import is_rtp
 from rtp.player import FRAME_S, ToneStream
-from rtp.ports import PortPool
 from rtp.rtcp import Report, parse_compound, reports
-from rtp.wire import Address, LegWire, WireOpener, canonical_host
+from rtp.wire import Address, LegWire, WireOpener, canonical_host, transmit_nowhere
 
-LEGS_MAX = 32  # of one call: a fork to all contacts of a group with some transfers
-BIND_ATTEMPTS_MAX = 64  # ports that others hold are skipped; more of them is a wrong configuration
 SWEEP_INTERVAL_S = 1.0  # how exact the media timeout is
 TONE_SLACK_S = 0.001  # packets due so soon go with those that are due now
 SEEN_CALLS_MAX = 2000  # of one notice; the rest follows in the next one
@@ -54,7 +50,7 @@ Calls = dict[str, dict[str, Leg]]
 class MediaPlane:
     """All calls of one carrier.
 
-    ``wires`` opens the sockets of a leg. ``timeout_s`` is the media timeout, 0: none.
+    ``wires`` opens the sockets of a port pair. ``timeout_s`` is the media timeout, 0: none.
     ``random_u32`` gives unguessable 32-bit numbers (RFC 3550 section 8.1: SSRCs).
     """
 
@@ -62,23 +58,24 @@ class MediaPlane:
         self,
         *,
         wires: WireOpener,
-        ports: PortPool,
         timeout_s: float,
         random_u32: Callable[[], int],
     ) -> None:
         self._wires = wires
-        self._ports = ports
         self._timeout_s = timeout_s
         self._random_u32 = random_u32
         self._calls: Calls = {}
-        self._notices: list[Notice] = []
+        self._ready: dict[tuple[str, int], LegWire] = {}  # ports that no leg uses
+        self._notices: list[PlaneNotice] = []
         self._playing: set[Leg] = set()
         self._tone_s: float | None = None  # when the next packet of a tone is due
         self._sweep_s: float | None = None
         self._seen_s = 0.0
         self._seen: set[str] = set()
-        self._executors: dict[type[Command], Callable[[Any, float], None]] = {
-            Allocate: self._allocate,
+        self._executors: dict[type[PlaneCommand], Callable[[Any, float], None]] = {
+            OpenPorts: self._open_ports,
+            ClosePorts: self._close_ports,
+            UsePorts: self._use_ports,
             SetRemote: self._set_remote,
             Bridge: self._bridge,
             PlayTone: self._play_tone,
@@ -88,11 +85,11 @@ class MediaPlane:
 
     # --- what a carrier calls -------------------------------------------------------------------
 
-    def execute(self, command: Command, now_s: float) -> None:
+    def execute(self, command: PlaneCommand, now_s: float) -> None:
         """Obey one command. Those for a call or leg that is gone change nothing: they crossed."""
         self._executors[type(command)](command, now_s)
 
-    def take_notices(self) -> list[Notice]:
+    def take_notices(self) -> list[PlaneNotice]:
         """What is to be told, in order; told once."""
         notices, self._notices = self._notices, []
         return notices
@@ -144,33 +141,41 @@ class MediaPlane:
         _wire(peer).transmit_rtcp(packet, destination)
 
     def close(self, now_s: float) -> None:
-        """Release every call, as at the end of the process."""
+        """Release every call and close every port, as at the end of the process."""
         for call in tuple(self._calls):
             self._release(Release(call), now_s)
+        for wire in self._ready.values():
+            wire.close()
+        self._ready.clear()
 
     # --- commands -------------------------------------------------------------------------------
 
-    def _allocate(self, command: Allocate, now_s: float) -> None:
-        known = self._calls.get(command.call, {})
-        refusal = _refusal(command, known)
-        if refusal:
-            self._notices.append(AllocationFailed(command.call, refusal))
-            return
-        opened: list[Leg] = []
-        try:
-            for spec in command.legs:
-                opened.append(self._open_leg(command.call, spec, now_s))
-        except CannotBind as error:
-            for leg in opened:
-                self._close_leg(leg, now_s)
-            self._notices.append(AllocationFailed(command.call, str(error)))
-            return
-        self._calls.setdefault(command.call, known).update({leg.name: leg for leg in opened})
+    def _open_ports(self, command: OpenPorts, now_s: float) -> None:
+        host, opened, reason = command.bind_host, [], ""
+        for port in command.ports:
+            try:
+                self._ready[host, port] = self._wires(host, port, self)
+            except CannotBind as error:
+                reason = str(error)
+                if not error.in_use:
+                    break
+            else:
+                opened.append(port)
+        self._notices.append(PortsOpened(host, tuple(opened), reason))
+
+    def _close_ports(self, command: ClosePorts, now_s: float) -> None:
+        for port in command.ports:
+            self._ready.pop((command.bind_host, port)).close()
+
+    def _use_ports(self, command: UsePorts, now_s: float) -> None:
+        legs = self._calls.setdefault(command.call, {})
+        for name, host, port in command.legs:
+            leg = legs[name] = Leg(command.call, name, host, port)
+            leg.wire = self._ready.pop((host, port))
+            leg.wire.begin(leg)
         if self._sweep_s is None:
             self._sweep_s = now_s + SWEEP_INTERVAL_S
             self._seen_s = now_s + SEEN_INTERVAL_S
-        ports = tuple(LegPorts(leg.name, leg.port) for leg in opened)
-        self._notices.append(Allocated(command.call, ports))
 
     def _set_remote(self, command: SetRemote, now_s: float) -> None:
         leg = self._leg(command.call, command.leg)
@@ -213,7 +218,7 @@ class MediaPlane:
         statistics = tuple(leg.statistics() for leg in legs.values())
         self._seen.discard(command.call)  # its statistics say more
         for leg in legs.values():
-            self._close_leg(leg, now_s)
+            self._close_leg(leg)
         self._notices.append(Released(command.call, statistics))
         if not self._calls:
             self._sweep_s = None
@@ -223,30 +228,14 @@ class MediaPlane:
     def _leg(self, call: str, name: str) -> Leg | None:
         return self._calls.get(call, {}).get(name)
 
-    def _open_leg(self, call: str, spec: LegSpec, now_s: float) -> Leg:
-        reason = "ports exhausted"
-        for _ in range(BIND_ATTEMPTS_MAX):
-            port = self._ports.take(now_s)
-            if port is None:
-                break
-            leg = Leg(call, spec.leg, spec.bind_host, port)
-            try:
-                leg.wire = self._wires(leg, self)
-            except CannotBind as error:
-                self._ports.give_back(port, now_s)
-                if not error.in_use:
-                    raise
-                reason = str(error)
-            else:
-                return leg
-        raise CannotBind(reason, in_use=True)
-
-    def _close_leg(self, leg: Leg, now_s: float) -> None:
+    def _close_leg(self, leg: Leg) -> None:
         self._playing.discard(leg)
         leg.peer = leg.sink = None
-        _wire(leg).close()
+        leg.transmit = leg.plain_transmit = transmit_nowhere  # may be a method of the leg: a cycle
+        wire = _wire(leg)
         leg.wire = None
-        self._ports.give_back(leg.port, now_s)
+        wire.rest()
+        self._ready[leg.bind_host, leg.port] = wire
 
     def _open_latches(self, leg: Leg, now_s: float) -> None:
         assert leg.remote is not None, "a latch opens for what signalling said"
@@ -340,19 +329,6 @@ class MediaPlane:
         self._seen.clear()
         for chunk in _chunks(calls, SEEN_CALLS_MAX):
             self._notices.append(MediaSeen(chunk))
-
-
-def _refusal(command: Allocate, known: dict[str, Leg]) -> str:
-    """Why these legs cannot be opened, "" if they can. Our own caller's mistakes, not a peer's."""
-    names = [spec.leg for spec in command.legs]
-    if len(names) + len(known) > LEGS_MAX:
-        return f"more than {LEGS_MAX} legs"
-    if len(set(names)) < len(names) or known.keys() & set(names):
-        return "two legs of one name"
-    for spec in command.legs:
-        if not canonical_host(spec.bind_host):
-            return f"{spec.bind_host!r} is not an address"
-    return ""
 
 
 def _wire(leg: Leg) -> LegWire:

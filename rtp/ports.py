@@ -1,15 +1,10 @@
-"""Ports for media: a range from the configuration, split among workers, and pools of even ports."""
+"""Ports for media: a range from the configuration, split among workers."""
 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Packets of an ended call are under way for a moment after it; they must not reach the next call on
-# that port. Longer would cost ports: at 50 calls a second and two legs each, 5 s rest 500 of them.
-QUARANTINE_S = 5.0
 PORT_LOWEST = 1024
 PORT_HIGHEST = 65535
 
@@ -54,25 +49,3 @@ class PortRange:
             PortRange(begin + 2 * share * part, begin + 2 * share * (part + 1) - 1)
             for part in range(parts)
         )
-
-
-class PortPool:
-    """Even ports that may be taken; those given back rest for ``QUARANTINE_S``, oldest first."""
-
-    def __init__(self, ports: Iterable[int]) -> None:
-        self._free: deque[tuple[float, int]] = deque((float("-inf"), port) for port in ports)
-        assert all(port % 2 == 0 for _, port in self._free), "RTP ports are even"
-
-    def __len__(self) -> int:
-        return len(self._free)
-
-    def take(self, now_s: float) -> int | None:
-        """A port, or ``None`` when all are in use or in quarantine."""
-        if not self._free or self._free[0][0] > now_s:
-            return None
-        return self._free.popleft()[1]
-
-    def give_back(self, port: int, now_s: float) -> None:
-        """Return a port that was taken; it rests before it is used again."""
-        assert port % 2 == 0, "RTP ports are even"
-        self._free.append((now_s + QUARANTINE_S, port))

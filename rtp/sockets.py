@@ -16,7 +16,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from rtp.bridge import relay
 from rtp.errors import CannotBind
@@ -27,6 +27,8 @@ from rtp.wire import Address, Packet, PacketReceiver, Transmit, transmit_nowhere
 READY_MAX = 512  # ports per turn: the more are ready, the less each costs
 DATAGRAMS_PER_TURN_MAX = 32  # from a listening port, that may be flooded by strangers
 BUFFER_OCTETS = PACKET_OCTETS_MAX + 1  # one more shows that a datagram was longer
+# What the kernel counts for a queued datagram at least, whatever is in it (``sk_buff``).
+QUEUED_OCTETS_MIN = 512
 EXPEDITED_FORWARDING = 46 << 2  # RFC 4594: telephony is DSCP EF
 
 _AF_UNSPEC_ADDRESS = struct.pack("=H14x", socket.AF_UNSPEC)
@@ -76,30 +78,37 @@ class PacketLoop:
         self._connected.pop(descriptor, None)
         self._watched[descriptor] = callback
 
+    def watch_new(self, callbacks: Mapping[int, Callable[[], None]]) -> None:
+        """``watch`` descriptors that are not watched yet."""
+        self._watched.update(callbacks)
+        for descriptor in callbacks:
+            self._epoll.register(descriptor, select.EPOLLIN)
+
     def connect(self, descriptor: int, receive_into: Callable[[bytearray], int], leg: Leg) -> None:
         """From now on relay what comes to a descriptor that was watched."""
         del self._watched[descriptor]
         self._connected[descriptor] = (receive_into, leg)
 
-    def forget(self, descriptor: int) -> None:
-        """Stop watching a descriptor, before it is closed."""
-        self._watched.pop(descriptor, None)
-        self._connected.pop(descriptor, None)
-        self._epoll.unregister(descriptor)
+    def forget(self, descriptors: Iterable[int]) -> None:
+        """Stop watching descriptors."""
+        for descriptor in descriptors:
+            self._watched.pop(descriptor, None)
+            self._connected.pop(descriptor, None)
+            self._epoll.unregister(descriptor)
 
     def close(self) -> None:
         """Close the epoll."""
         self._epoll.close()
 
-    def open_wire(self, leg: Leg, receiver: PacketReceiver) -> SocketWire:
-        """The sockets of a leg: ``rtp.wire.WireOpener``."""
-        rtp = bound_socket(leg.bind_host, leg.port)
+    def open_wire(self, host: str, port: int, receiver: PacketReceiver) -> SocketWire:
+        """The sockets of a leg to come: ``rtp.wire.WireOpener``."""
+        rtp = bound_socket(host, port)
         try:
-            rtcp = bound_socket(leg.bind_host, leg.port + 1)
+            rtcp = bound_socket(host, port + 1)
         except CannotBind:
             rtp.close()
             raise
-        return SocketWire(self, leg, receiver, rtp, rtcp)
+        return SocketWire(self, receiver, rtp, rtcp)
 
     def _call_watcher(self, descriptor: int) -> None:
         callback = self._watched.get(descriptor)
@@ -113,19 +122,32 @@ class SocketWire:
     def __init__(
         self,
         loop: PacketLoop,
-        leg: Leg,
         receiver: PacketReceiver,
         rtp: socket.socket,
         rtcp: socket.socket,
     ) -> None:
         self._loop = loop
-        self._leg = leg
+        self._leg: Leg | None = None
         self._receiver = receiver
         self._rtp = rtp
         self._rtcp = rtcp
+        self._callbacks = {rtp.fileno(): self._read_rtp, rtcp.fileno(): self._read_rtcp}
         self._latched = False
-        loop.watch(rtp.fileno(), self._read_rtp)
-        loop.watch(rtcp.fileno(), self._read_rtcp)
+
+    def begin(self, leg: Leg) -> None:
+        """Serve a leg. While a port rests the kernel queues what comes: that is thrown away."""
+        self._leg = leg
+        drain(self._rtp, self._loop.buffer)
+        drain(self._rtcp, self._loop.buffer)
+        self._loop.watch_new(self._callbacks)
+
+    def rest(self) -> None:
+        """Serve no leg. The sockets stay bound, and whoever sends to them meets a full queue."""
+        self._leg = None
+        if self._latched:
+            self._latched = False
+            disconnect(self._rtp)
+        self._loop.forget(self._callbacks)
 
     def aim(self, address: Address) -> Transmit:
         """Hear everybody, send to ``address``."""
@@ -157,9 +179,8 @@ class SocketWire:
 
     def close(self) -> None:
         """Close both sockets."""
-        for each in (self._rtp, self._rtcp):
-            self._loop.forget(each.fileno())
-            each.close()
+        self._rtp.close()
+        self._rtcp.close()
 
     def _listen(self) -> None:
         if self._latched:
@@ -169,6 +190,7 @@ class SocketWire:
 
     def _read_rtp(self) -> None:
         if self._read(self._rtp, self._receiver.rtp_received) and self._latched:
+            assert self._leg is not None, "a port that rests is not read"
             self._loop.connect(self._rtp.fileno(), self._rtp.recv_into, self._leg)
 
     def _read_rtcp(self) -> None:
@@ -178,7 +200,8 @@ class SocketWire:
         self, port: socket.socket, receive: Callable[[Leg, memoryview, Address, float], None]
     ) -> bool:
         """Read a bounded number of datagrams; True when the queue was seen empty."""
-        now_s = self._loop.now_s()
+        leg, now_s = self._leg, self._loop.now_s()
+        assert leg is not None, "a port that rests is not read"
         for _ in range(DATAGRAMS_PER_TURN_MAX):
             try:
                 octets, source = port.recvfrom_into(self._loop.buffer)
@@ -186,7 +209,7 @@ class SocketWire:
                 return True
             except OSError:
                 continue
-            receive(self._leg, self._loop.view[:octets], source[:2], now_s)
+            receive(leg, self._loop.view[:octets], source[:2], now_s)
         return False
 
 
@@ -208,6 +231,27 @@ def bound_socket(host: str, port: int) -> socket.socket:
         reason = f"cannot bind {host}:{port}: {error.strerror}"
         raise CannotBind(reason, in_use=error.errno == errno.EADDRINUSE) from None
     return bound
+
+
+def drain(port: socket.socket, buffer: bytearray) -> None:
+    """Throw away what is queued at a port.
+
+    At most so many reads as its queue has room for: who floods the port cannot hold us up, and
+    what is left after them has come since.
+    """
+    try:
+        port.recv_into(buffer)
+    except BlockingIOError:
+        return
+    except OSError:
+        pass  # ICMP's answer to what the last call sent
+    for _ in range(port.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // QUEUED_OCTETS_MIN):
+        try:
+            port.recv_into(buffer)
+        except BlockingIOError:
+            return
+        except OSError:
+            continue
 
 
 def disconnect(connected: socket.socket) -> None:

@@ -17,8 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from rtp.control import WorkerControl
-from rtp.messages import Command, Notice
-from rtp.ports import PortRange
+from rtp.messages import PlaneCommand, PlaneNotice
 
 log = Logger()
 
@@ -37,14 +36,12 @@ class WorkerCarrier:
         reactor: Any,
         *,
         index: int,
-        ports: PortRange,
         timeout_s: float,
-        on_notice: Callable[[Notice], None],
+        on_notice: Callable[[PlaneNotice], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._reactor = reactor
         self._index = index
-        self._ports = ports
         self._timeout_s = timeout_s
         self._on_notice = on_notice
         self._on_lost = on_lost
@@ -83,12 +80,10 @@ class WorkerCarrier:
         )
         log.info("media worker {index} runs as process {pid}", index=self._index, pid=self.pid)
 
-    def send(self, commands: Sequence[Command]) -> bool:
-        """Pass commands on; False while there is no worker to obey them."""
-        if self._control is None:
-            return False
-        self._control.say(commands)
-        return self._control is not None
+    def send(self, commands: Sequence[PlaneCommand]) -> None:
+        """Pass commands on; without a worker they are lost, as all that it had."""
+        if self._control is not None:
+            self._control.say(commands)
 
     def stop(self) -> Deferred[None]:
         """End the worker; fires when its process is gone. No notice comes any more."""
@@ -104,10 +99,9 @@ class WorkerCarrier:
         return self._stopped
 
     def _command_line(self) -> list[str]:
-        options = ["--ports", str(self._ports), "--timeout-s", str(self._timeout_s)]
-        return [sys.executable, "-m", "rtp.worker", *options]
+        return [sys.executable, "-m", "rtp.worker", "--timeout-s", str(self._timeout_s)]
 
-    def _notice_received(self, notice: Notice) -> None:
+    def _notice_received(self, notice: PlaneNotice) -> None:
         if self._stopped is None:
             self._on_notice(notice)
 

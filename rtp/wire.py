@@ -22,7 +22,13 @@ HOSTS_CACHED = 4096
 
 
 class LegWire(Protocol):
-    """The RTP and the RTCP socket of one leg, bound to one host."""
+    """An RTP and an RTCP socket, bound to one host: a leg's, or held ready for one."""
+
+    def begin(self, leg: Leg) -> None:
+        """Serve a leg: hear everybody from now on, and nothing that came before."""
+
+    def rest(self) -> None:
+        """Serve no leg: nothing is heard, sent or reported until ``begin``."""
 
     def aim(self, address: Address) -> Transmit:
         """Hear everybody, send RTP to ``address``: the state before a source is latched."""
@@ -37,7 +43,7 @@ class LegWire(Protocol):
         """Send one RTCP packet; what the network refuses is dropped."""
 
     def close(self) -> None:
-        """Close both sockets; nothing of this leg is reported afterwards."""
+        """Close both sockets, which rest."""
 
 
 class PacketReceiver(Protocol):
@@ -51,10 +57,10 @@ class PacketReceiver(Protocol):
 
 
 class WireOpener(Protocol):
-    """Opens the two sockets of a leg."""
+    """Opens the two sockets of a leg to come; they rest."""
 
-    def __call__(self, leg: Leg, receiver: PacketReceiver) -> LegWire:
-        """Bind ``leg.bind_host`` at ``leg.port`` and the next one, or raise ``CannotBind``."""
+    def __call__(self, host: str, port: int, receiver: PacketReceiver) -> LegWire:
+        """Bind ``host`` at ``port`` and the next one, or raise ``CannotBind``."""
 
 
 def transmit_nowhere(packet: Packet) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from rtp import messages as rtp
@@ -15,8 +15,8 @@ Tell = Callable[[CallId, ev.Input], None]
 class MediaPlane(Protocol):
     """``rtp.service.MediaService`` as the calls see it."""
 
-    def send(self, *commands: rtp.Command) -> None:
-        """Carry out commands of one call; notices come back by a callback."""
+    def send(self, *commands: rtp.Command) -> Sequence[rtp.Notice]:
+        """Carry out commands of one call: what is known at once; the rest comes by a callback."""
 
 
 class MediaSide:
@@ -47,7 +47,8 @@ class MediaSide:
         """Send what one input of one call has led to, together."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._plane.send(*waiting)
+            for notice in self._plane.send(*waiting):
+                self.noticed(notice)
 
     def noticed(self, notice: rtp.Notice) -> None:
         """A notice of the plane."""

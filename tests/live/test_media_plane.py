@@ -13,12 +13,14 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from rtp.leases import QUARANTINE_MIN_S
 from rtp.leg import address_text
 from rtp.messages import (
     Allocate,
     Allocated,
     AllocationFailed,
     Bridge,
+    Command,
     Format,
     LegPorts,
     LegSpec,
@@ -29,6 +31,7 @@ from rtp.messages import (
     Release,
     Released,
     SetRemote,
+    StopTone,
 )
 from rtp.packet import RtpPacket
 from rtp.rtcp import Report, SenderInfo
@@ -64,6 +67,11 @@ class Phone:
         self.rtcp.close()
 
 
+def report(ssrc: int) -> bytes:
+    """An RTCP sender report."""
+    return bytes(Report(ssrc, sender=SenderInfo(1 << 40, 0, 1, 160)))
+
+
 def _socket(host: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_DGRAM)
@@ -93,11 +101,11 @@ class MediaPlaneCase(TestCase):
         self.phone_a = self.make_phone(PHONE_A_HOST)
         self.phone_b = self.make_phone(PHONE_B_HOST)
 
-    def make_service(self, timeout_s: float) -> MediaService:
+    def make_service(self, timeout_s: float, ports: str = PORTS) -> MediaService:
         service = MediaService(
             reactor,
             workers=self.workers,
-            ports=PORTS,
+            ports=ports,
             timeout_s=timeout_s,
             on_notice=self.notices.append,
         )
@@ -109,6 +117,10 @@ class MediaPlaneCase(TestCase):
         phone = Phone(host)
         self.addCleanup(phone.close)
         return phone
+
+    def send(self, *commands: Command) -> None:
+        """Have commands obeyed; what is answered at once is noted with what comes later."""
+        self.notices += self.service.send(*commands)
 
     async def until(self, condition: Callable[[], Any]) -> Any:
         """Wait for something true, and give it."""
@@ -131,11 +143,11 @@ class MediaPlaneCase(TestCase):
 
     async def open_call(self, call: str = "call", host: str = HOST) -> tuple[int, int]:
         """A bridged call between the two phones; gives the ports of its legs."""
-        self.service.send(Allocate(call, (LegSpec("a", host), LegSpec("b", host))))
+        self.send(Allocate(call, (LegSpec("a", host), LegSpec("b", host))))
         allocated = await self.until(lambda: self.told(Allocated, call))
         for leg, phone in (("a", self.phone_a), ("b", self.phone_b)):
-            self.service.send(self.remote(call, leg, phone))
-        self.service.send(Bridge(call, "a", "b"))
+            self.send(self.remote(call, leg, phone))
+        self.send(Bridge(call, "a", "b"))
         await self.settled()
         port_a, port_b = (each.rtp_port for each in allocated.legs)
         return port_a, port_b
@@ -143,8 +155,10 @@ class MediaPlaneCase(TestCase):
     async def settled(self) -> None:
         """Wait until all commands so far were obeyed: they are, in order."""
         fence = f"fence {len(self.notices)}"
-        self.service.send(Allocate(fence, ()))
-        self.service.send(Release(fence))
+        self.send(Allocate(fence, (LegSpec("a", HOST),)))
+        await self.until(lambda: self.told(Allocated, fence))
+        self.send(StopTone(fence, "a"))
+        self.send(Release(fence))
         await self.until(lambda: self.told(Released, fence))
 
     def remote(self, call: str, leg: str, phone: Phone, **changes: Any) -> SetRemote:
@@ -157,7 +171,7 @@ class MediaPlaneCase(TestCase):
 
     async def release(self, call: str = "call") -> Released:
         """Release a call and give its statistics."""
-        self.service.send(Release(call))
+        self.send(Release(call))
         released: Released = await self.until(lambda: self.told(Released, call))
         return released
 
@@ -219,7 +233,7 @@ class CarrierTests:
         port_a, port_b = await self.open_call()
         await self.exchange(port_a, port_b, range(10))
         old, self.phone_a = self.phone_a, self.make_phone("127.0.50.4")
-        self.service.send(self.remote("call", "a", self.phone_a))
+        self.send(self.remote("call", "a", self.phone_a))
         await self.settled()
         await self.exchange(port_a, port_b, range(10, 20))
         old.send(voice(99), port_a)
@@ -231,7 +245,7 @@ class CarrierTests:
         port_a, port_b = await self.open_call()
         await self.exchange(port_a, port_b, range(10))
         old, self.phone_a = self.phone_a, self.make_phone(PHONE_A_HOST)
-        self.service.send(self.remote("call", "a", self.phone_a))
+        self.send(self.remote("call", "a", self.phone_a))
         for number in range(10, 15):
             old.send(voice(number), port_a)
         await self.settled()
@@ -260,17 +274,16 @@ class CarrierTests:
     async def test_relays_rtcp(self: Any) -> None:
         """From the odd port to the phone's RTCP port."""
         port_a, _ = await self.open_call()
-        report = bytes(Report(0xA, sender=SenderInfo(1 << 40, 0, 1, 160)))
-        self.phone_a.rtcp.sendto(report, (HOST, port_a + 1))
+        self.phone_a.rtcp.sendto(report(0xA), (HOST, port_a + 1))
         heard = await self.until(lambda: _drained(self.phone_b.rtcp))
-        assert heard == [report]
+        assert heard == [report(0xA)]
 
     async def test_plays_a_tone(self: Any) -> None:
         """At the pace of a phone: half a second of it takes half a second."""
         await self.open_call()
         packets: list[bytes] = []
         began_s = reactor.seconds()  # type: ignore[attr-defined]
-        self.service.send(PlayTone("call", "a", "busy", duration_s=0.5))
+        self.send(PlayTone("call", "a", "busy", duration_s=0.5))
 
         def all_came() -> bool:
             packets.extend(self.phone_a.heard())
@@ -291,17 +304,41 @@ class CarrierTests:
         assert heard == [voice(1)]
         await self.until(self.phone_a.heard)
 
-    async def test_release_closes_the_ports(self: Any) -> None:
-        """Afterwards anybody can bind them."""
+    async def test_a_released_port_is_deaf(self: Any) -> None:
+        """It stays bound for the next call; what comes to it goes nowhere."""
         port_a, port_b = await self.open_call()
+        await self.exchange(port_a, port_b, range(10))
         await self.release()
-        for port in (port_a, port_a + 1, port_b, port_b + 1):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-                free.bind((HOST, port))
+        for number in range(10, 20):
+            self.phone_a.send(voice(number), port_a)
+        await self.settled()
+        assert self.phone_b.heard() == []
+
+    async def test_nothing_of_the_last_call_reaches_the_next_one(self: Any) -> None:
+        """Neither a packet that was queued while the port rested, nor who was latched to before."""
+        self.service = self.make_service(60.0, "34040-34045")
+        ports = await self.open_call()
+        await self.exchange(*ports, range(10))
+        await self.release()
+        late = voice(99, ssrc=0xBAD)
+        for port in ports:
+            for phone in (self.phone_a, self.phone_b):
+                phone.send(late, port)
+                phone.rtcp.sendto(report(0xBAD), (HOST, port + 1))
+        await deferLater(reactor, QUARANTINE_MIN_S)
+        # The same two phones call on, each from the other side, and meet one of those ports.
+        self.phone_a, self.phone_b = self.phone_b, self.phone_a
+        again = await self.open_call("again")
+        assert set(again) & set(ports)
+        await self.exchange(*again, range(10))
+        assert _drained(self.phone_a.rtcp) == _drained(self.phone_b.rtcp) == []
+        released = await self.release("again")
+        for leg in released.legs:
+            assert (leg.packets_received, leg.strangers) == (10, 0)
 
     async def test_an_address_that_is_not_ours_is_refused(self: Any) -> None:
         """With the address in the reason."""
-        self.service.send(Allocate("call", (LegSpec("a", "192.0.2.1"),)))
+        self.send(Allocate("call", (LegSpec("a", "192.0.2.1"),)))
         failed = await self.until(lambda: self.told(AllocationFailed))
         assert "cannot bind 192.0.2.1" in failed.reason
 
@@ -310,7 +347,7 @@ class CarrierTests:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind((HOST, 34001))
             for number in range(21):
-                self.service.send(Allocate(str(number), (LegSpec("a", HOST),)))
+                self.send(Allocate(str(number), (LegSpec("a", HOST),)))
             await self.until(lambda: self.told(AllocationFailed, "20"))
         ports = [leg.rtp_port for each in self.notices for leg in getattr(each, "legs", ())]
         assert len(ports) == 19
@@ -320,7 +357,7 @@ class CarrierTests:
         """A leg that should send and does not, within the sweep's second."""
         self.service = self.make_service(1.0)
         await self.open_call()
-        self.service.send(self.remote("call", "a", self.phone_a, expects_media=True))
+        self.send(self.remote("call", "a", self.phone_a, expects_media=True))
         timed_out = await self.until(lambda: self.told(MediaTimedOut))
         assert timed_out.leg == "a"
 
@@ -347,6 +384,18 @@ class InWorkers(CarrierTests, MediaPlaneCase):
         assert released == Released("call")
         await self.until(lambda: self.service.worker_pids)
         assert self.service.worker_pids != (pid,)
+        port_a, port_b = await self.open_call("next")
+        await self.exchange(port_a, port_b, range(20))
+        self.flushLoggedErrors()
+
+    async def test_a_worker_that_hangs_is_replaced(self) -> None:
+        """Stopped by a signal it keeps its sockets and says nothing: its calls are lost."""
+        await self.open_call()
+        (pid,) = self.service.worker_pids
+        os.kill(pid, signal.SIGSTOP)
+        lost = await self.until(lambda: self.told(MediaLost))
+        assert "call" in lost.calls
+        await self.until(lambda: self.service.worker_pids not in ((), (pid,)))
         port_a, port_b = await self.open_call("next")
         await self.exchange(port_a, port_b, range(20))
         self.flushLoggedErrors()

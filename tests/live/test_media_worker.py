@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from rtp.framing import frame
-from rtp.messages import Allocate, LegSpec, Release
+from rtp.messages import LegAt, OpenPorts, Release, UsePorts
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.50.5"
-COMMAND = [sys.executable, "-m", "rtp.worker", "--ports", "34100-34119", "--timeout-s", "60"]
+PORT = 34100
+COMMAND = [sys.executable, "-m", "rtp.worker", "--timeout-s", "60"]
 PATIENCE_S = 10.0
 
 # A parent that starts a worker as the service does, says its process id, and waits.
@@ -59,15 +60,15 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def answered(ours: socket.socket) -> bytes:
-    """The worker's answer to an allocation: it runs."""
-    ours.sendall(frame(Allocate("1", (LegSpec("a", HOST),))))
+    """The worker's answer to a call: it runs."""
+    ours.sendall(frame((OpenPorts(HOST, (PORT,)), UsePorts("1", (LegAt("a", HOST, PORT),)))))
     return ours.recv(4096)
 
 
 def test_ends_in_order_when_the_service_hangs_up() -> None:
     """Exit status 0 and nothing printed, with a call open."""
     with worker() as (process, ours):
-        assert b"Allocated" in answered(ours)
+        assert b"PortsOpened" in answered(ours)
         ours.close()
         assert process.wait(PATIENCE_S) == 0
         assert process.stderr is not None
@@ -95,13 +96,20 @@ def test_signals_for_the_service_do_not_end_it() -> None:
         answered(ours)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
-        ours.sendall(frame(Release("1")))
+        ours.sendall(frame((Release("1"),)))
         assert b"Released" in ours.recv(4096)
         assert process.poll() is None
 
 
+def test_says_that_it_lives() -> None:
+    """An empty frame is answered by one, with nothing else to say."""
+    with worker() as (_, ours):
+        ours.sendall(frame(()))
+        assert ours.recv(4096) == frame(())
+
+
 def test_has_no_port_beside_its_calls() -> None:
-    """Its only sockets are the control socket and the pair of each leg."""
+    """Its only sockets are the control socket and the pairs that it was told to open."""
     with worker() as (process, ours):
         answered(ours)
         sockets = [

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 from rtp.errors import CannotBind
 from rtp.leg import Leg
 from rtp.messages import (
-    Allocate,
     Bridge,
-    Command,
     Format,
-    LegSpec,
-    Notice,
+    LegAt,
+    OpenPorts,
+    PlaneCommand,
+    PlaneNotice,
     SetRemote,
+    UsePorts,
 )
 from rtp.packet import RtpPacket
 from rtp.plane import MediaPlane
-from rtp.ports import PortPool
 from rtp.wire import Address, Packet, PacketReceiver, Transmit, transmit_nowhere
 
 HOST = "192.0.2.1"
@@ -31,14 +30,25 @@ STRANGER: Address = ("203.0.113.66", 6666)
 class FakeWire:
     """A ``LegWire`` that keeps every packet with the address that it went to."""
 
-    def __init__(self, leg: Leg, on_close: Callable[[Leg], None]) -> None:
-        self.leg = leg
+    leg: Leg
+
+    def __init__(self, wires: FakeWires, host: str, port: int) -> None:
+        self._wires = wires
+        self._at = host, port
         self.sent: list[tuple[bytes, Address]] = []
         self.sent_rtcp: list[tuple[bytes, Address]] = []
         self.heard: Address | None = None  # ``None``: everybody
         self.closed = False
         self.refuses = False  # as a connected socket does after an ICMP error
-        self._on_close = on_close
+
+    def begin(self, leg: Leg) -> None:
+        assert (leg.bind_host, leg.port) == self._at
+        self.leg = leg
+        self.sent, self.sent_rtcp, self.heard = [], [], None
+        self._wires.open[leg.call, leg.name] = self
+
+    def rest(self) -> None:
+        del self._wires.open[self.leg.call, self.leg.name]
 
     def aim(self, address: Address) -> Transmit:
         self.heard = None
@@ -63,52 +73,52 @@ class FakeWire:
 
     def close(self) -> None:
         self.closed = True
-        self._on_close(self.leg)
+        del self._wires.bound[self._at]
 
 
 class FakeWires:
-    """Opens ``FakeWire``s; ports in ``taken`` are in use, hosts in ``foreign`` are not ours."""
+    """Makes ``FakeWire``s: all that are ``bound``, and those ``open`` for a leg.
+
+    Ports in ``taken`` are in use, hosts in ``foreign`` are not ours.
+    """
 
     def __init__(self) -> None:
+        self.bound: dict[tuple[str, int], FakeWire] = {}
         self.open: dict[tuple[str, str], FakeWire] = {}
         self.taken: set[int] = set()
         self.foreign: set[str] = set()
 
-    def __call__(self, leg: Leg, receiver: PacketReceiver) -> FakeWire:
-        if leg.port in self.taken:
-            raise CannotBind(f"cannot bind {leg.bind_host}:{leg.port}: in use", in_use=True)
-        if leg.bind_host in self.foreign:
-            raise CannotBind(f"cannot bind {leg.bind_host}:{leg.port}: not ours", in_use=False)
-        wire = FakeWire(leg, self._closed)
-        self.open[leg.call, leg.name] = wire
+    def __call__(self, host: str, port: int, receiver: PacketReceiver) -> FakeWire:
+        if port in self.taken:
+            raise CannotBind(f"cannot bind {host}:{port}: in use", in_use=True)
+        if host in self.foreign:
+            raise CannotBind(f"cannot bind {host}:{port}: not ours", in_use=False)
+        assert (host, port) not in self.bound, "bound twice"
+        wire = self.bound[host, port] = FakeWire(self, host, port)
         return wire
-
-    def _closed(self, leg: Leg) -> None:
-        del self.open[leg.call, leg.name]
 
 
 class PlaneBench:
     """A plane, its fake wires and a clock that tests move."""
 
-    def __init__(self, *, timeout_s: float = 60.0, ports: range = range(20000, 20200, 2)) -> None:
+    def __init__(self, *, timeout_s: float = 60.0) -> None:
         numbers = itertools.count(1000)
         self.wires = FakeWires()
-        self.pool = PortPool(ports)
+        self._ports = itertools.count(20000, 2)
         self.now_s = 100.0
         self.plane = MediaPlane(
             wires=self.wires,
-            ports=self.pool,
             timeout_s=timeout_s,
             random_u32=lambda: next(numbers),
         )
 
-    def tell(self, *commands: Command) -> list[Notice]:
+    def tell(self, *commands: PlaneCommand) -> list[PlaneNotice]:
         """Execute and return the notices that it led to."""
         for command in commands:
             self.plane.execute(command, self.now_s)
         return self.plane.take_notices()
 
-    def advance(self, seconds: float) -> list[Notice]:
+    def advance(self, seconds: float) -> list[PlaneNotice]:
         """Let time pass, waking the plane at each of its deadlines."""
         until_s = self.now_s + seconds
         while (deadline_s := self.plane.next_deadline_s()) is not None and deadline_s <= until_s:
@@ -116,6 +126,11 @@ class PlaneBench:
             self.plane.expire(self.now_s)
         self.now_s = until_s
         return self.plane.take_notices()
+
+    def open_legs(self, *legs: str, call: str = "call", host: str = HOST) -> None:
+        """Legs of a call, each on a new port."""
+        at = tuple(LegAt(leg, host, next(self._ports)) for leg in legs)
+        self.tell(OpenPorts(host, tuple(each.port for each in at)), UsePorts(call, at))
 
     def wire(self, leg: str, call: str = "call") -> FakeWire:
         """The wire of an open leg."""
@@ -135,8 +150,8 @@ class PlaneBench:
 
     def bridged_call(self, call: str = "call", *, expects_media: bool = False) -> None:
         """Two legs "a" and "b", both with a remote address, bridged; nothing latched yet."""
+        self.open_legs("a", "b", call=call)
         self.tell(
-            Allocate(call, (LegSpec("a", HOST), LegSpec("b", HOST))),
             remote("a", PHONE_A, call=call, expects_media=expects_media),
             remote("b", PHONE_B, call=call, expects_media=expects_media),
             Bridge(call, "a", "b"),

@@ -13,29 +13,29 @@ from rtp.errors import MalformedMessage
 from rtp.framing import (
     MESSAGE_OCTETS_MAX,
     CommandReader,
-    decode_command,
-    decode_notice,
+    decode_commands,
+    decode_notices,
     encode,
     frame,
 )
-from rtp.messages import Command, Notice, Release, SetRemote
+from rtp.messages import PlaneCommand, PlaneNotice, Release, SetRemote
 
-commands: st.SearchStrategy[Command] = st.one_of(*map(st.from_type, get_args(Command)))
-notices: st.SearchStrategy[Notice] = st.one_of(
-    *(st.from_type(each) for each in get_args(Notice))
+commands: st.SearchStrategy[PlaneCommand] = st.one_of(*map(st.from_type, get_args(PlaneCommand)))
+notices: st.SearchStrategy[PlaneNotice] = st.one_of(
+    *(st.from_type(each) for each in get_args(PlaneNotice))
 ).filter(lambda notice: "nan" not in repr(notice))
 
 
-@given(command=commands.filter(lambda each: "nan" not in repr(each)))
-def test_every_command_arrives_as_it_was(command: Command) -> None:
-    """Encoding and decoding give an equal value."""
-    assert decode_command(encode(command)) == command
+@given(said=st.lists(commands.filter(lambda each: "nan" not in repr(each)), max_size=4))
+def test_every_command_arrives_as_it_was(said: list[PlaneCommand]) -> None:
+    """Encoding and decoding give equal values, in their order."""
+    assert decode_commands(encode(said)) == said
 
 
-@given(notice=notices)
-def test_every_notice_arrives_as_it_was(notice: Notice) -> None:
+@given(said=st.lists(notices, max_size=4))
+def test_every_notice_arrives_as_it_was(said: list[PlaneNotice]) -> None:
     """The same for what comes back."""
-    assert decode_notice(encode(notice)) == notice
+    assert decode_notices(encode(said)) == said
 
 
 @given(
@@ -43,14 +43,14 @@ def test_every_notice_arrives_as_it_was(notice: Notice) -> None:
 )
 def test_frames_survive_any_cut(sizes: list[int], calls: list[str]) -> None:
     """A stream socket gives octets in any portions."""
-    stream = b"".join(frame(Release(call)) for call in calls)
+    stream = b"".join(frame([Release(call)]) for call in calls)
     reader = CommandReader()
-    arrived: list[Command] = []
+    arrived: list[list[PlaneCommand]] = []
     while stream:
         size = sizes[len(arrived) % len(sizes)]
         arrived += reader.feed(stream[:size])
         stream = stream[size:]
-    assert arrived == [Release(call) for call in calls]
+    assert arrived == [[Release(call)] for call in calls]
 
 
 @pytest.mark.parametrize(
@@ -58,38 +58,47 @@ def test_frames_survive_any_cut(sizes: list[int], calls: list[str]) -> None:
     [
         (b"\xff", "not JSON"),
         (b"{}", "not an array"),
-        (b"[]", "not an array"),
-        (b"[1]", "no such message: 1"),
-        (b'["Explode"]', "no such message: 'Explode'"),
-        (b'["Released","1",[]]', "no such message: 'Released'"),
-        (b'["Release"]', "Release has 1 fields"),
-        (b'["Release","1",2]', "Release has 1 fields"),
-        (b'["Release",1]', "1 is not of type str"),
-        (b'["Allocate","1",{}]', "{} is not an array"),
-        (b'["Allocate","1",[1]]', "LegSpec has 2 fields"),
-        (b'["Allocate","1",[["a",null]]]', "None is not of type str"),
+        (b"[1]", "not an array"),
+        (b"[[]]", "not an array"),
+        (b"[[1]]", "no such message: 1"),
+        (b'[["Explode"]]', "no such message: 'Explode'"),
+        (b'[["Released","1",[]]]', "no such message: 'Released'"),
+        (b'[["Release"]]', "Release has 1 fields"),
+        (b'[["Release","1",2]]', "Release has 1 fields"),
+        (b'[["Release",1]]', "1 is not of type str"),
+        (b'[["UsePorts","1",{}]]', "{} is not an array"),
+        (b'[["UsePorts","1",[1]]]', "LegAt has 3 fields"),
+        (b'[["UsePorts","1",[["a",null,1]]]]', "None is not of type str"),
+        (b'[["OpenPorts","1",[true]]]', "True is not of type int"),
+        (b'[["Release","1"],["Release",1]]', "1 is not of type str"),
     ],
 )
 def test_garbage_is_named(data: bytes, reason: str) -> None:
     """What does not fit is said."""
     with pytest.raises(MalformedMessage, match=reason):
-        decode_command(data)
+        decode_commands(data)
 
 
 def test_true_is_no_number() -> None:
     """Python's bool is an int; here it is not."""
-    value = json.loads(encode(SetRemote("1", "a", "192.0.2.1", 4000, "192.0.2.1")))
-    assert value[4] == 4000
-    value[4] = True
+    value = json.loads(encode([SetRemote("1", "a", "192.0.2.1", 4000, "192.0.2.1")]))
+    assert value[0][4] == 4000
+    value[0][4] = True
     with pytest.raises(MalformedMessage, match="True is not of type int"):
-        decode_command(json.dumps(value).encode())
+        decode_commands(json.dumps(value).encode())
 
 
 @given(data=st.binary(max_size=60))
 def test_any_octets_are_a_message_or_malformed(data: bytes) -> None:
     """No other exception."""
-    with pytest.raises(MalformedMessage):
-        decode_command(data)
+    if data.strip() != b"[]":
+        with pytest.raises(MalformedMessage):
+            decode_commands(data)
+
+
+def test_an_empty_frame_says_nothing() -> None:
+    """It asks for a sign of life, or is one."""
+    assert list(CommandReader().feed(frame(()))) == [[]]
 
 
 def test_a_frame_beyond_the_limit_is_garbage() -> None:

@@ -8,8 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from rtp.inprocess import InProcessCarrier
-from rtp.messages import Allocate, Allocated, LegSpec, Notice, Release, Released
-from rtp.ports import PortRange
+from rtp.messages import LegAt, OpenPorts, PlaneNotice, PortsOpened, Release, Released, UsePorts
 from rtp.wire import Address, Packet, PacketReceiver, Transmit, transmit_nowhere
 
 
@@ -17,6 +16,12 @@ class NullWire:
     """Ports that nobody uses."""
 
     closed = 0
+
+    def begin(self, leg: Any) -> None:
+        return
+
+    def rest(self) -> None:
+        return
 
     def aim(self, address: Address) -> Transmit:
         return transmit_nowhere
@@ -49,7 +54,7 @@ class FakeLoop:
     def fileno(self) -> int:
         return 7
 
-    def open_wire(self, leg: Any, receiver: PacketReceiver) -> NullWire:
+    def open_wire(self, host: str, port: int, receiver: PacketReceiver) -> NullWire:
         return NullWire()
 
     def turn(self, timeout_s: float) -> None:
@@ -76,14 +81,17 @@ class FakeReactor(Clock):
         self.readers.remove(reader)
 
 
-def started() -> tuple[InProcessCarrier, FakeReactor, FakeLoop, list[Notice]]:
+HOST = "192.0.2.1"
+CALL = (OpenPorts(HOST, (20000,)), UsePorts("1", (LegAt("a", HOST, 20000),)))
+
+
+def started() -> tuple[InProcessCarrier, FakeReactor, FakeLoop, list[PlaneNotice]]:
     """A carrier on a fake reactor, started."""
     reactor = FakeReactor()
     loop = FakeLoop(reactor)
-    notices: list[Notice] = []
+    notices: list[PlaneNotice] = []
     carrier = InProcessCarrier(
         reactor,
-        ports=PortRange(20000, 20009),
         timeout_s=60.0,
         on_notice=notices.append,
         loop=loop,  # type: ignore[arg-type]
@@ -102,16 +110,16 @@ def test_the_reactor_sees_one_descriptor() -> None:
 def test_notices_come_in_a_later_turn() -> None:
     """So that a caller is never called back from within its call."""
     carrier, reactor, _, notices = started()
-    assert carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
+    carrier.send(CALL)
     assert notices == []
     reactor.advance(0)
-    assert isinstance(notices[0], Allocated)
+    assert isinstance(notices[0], PortsOpened)
 
 
 def test_one_timer_waits_for_the_next_deadline() -> None:
     """While there are calls; none when they are gone."""
     carrier, reactor, _, notices = started()
-    carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
+    carrier.send(CALL)
     reactor.pump([0.0, 0.5, 0.5, 1.0, 1.0])
     assert len(reactor.getDelayedCalls()) == 1
     carrier.send((Release("1"),))
@@ -137,7 +145,7 @@ def test_a_failing_turn_is_logged_and_the_next_one_comes() -> None:
 def test_stop_closes_ports_and_leaves_no_timer() -> None:
     """And the reactor's reader is gone."""
     carrier, reactor, loop, _ = started()
-    carrier.send((Allocate("1", (LegSpec("a", "192.0.2.1"),)),))
+    carrier.send(CALL)
     reactor.advance(0)
     before = NullWire.closed
     assert carrier.stop().called

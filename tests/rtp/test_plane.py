@@ -6,99 +6,86 @@ import pytest
 
 from rtp.messages import (
     SEEN_INTERVAL_S,
-    Allocate,
-    Allocated,
-    AllocationFailed,
     Bridge,
-    LegPorts,
-    LegSpec,
+    ClosePorts,
+    LegAt,
     LegStatistics,
     MediaSeen,
     MediaTimedOut,
+    OpenPorts,
     PlayTone,
+    PortsOpened,
     Release,
     Released,
     SetRemote,
     StopTone,
+    UsePorts,
 )
-from rtp.plane import LEGS_MAX
-from rtp.ports import QUARANTINE_S
 from tests.rtp.fakes import HOST, PHONE_A, PHONE_B, STRANGER, PlaneBench, remote, voice
 
 
 @pytest.fixture
 def bench() -> PlaneBench:
-    """A plane with a hundred port pairs and a media timeout of 60 s."""
+    """A plane with a media timeout of 60 s."""
     return PlaneBench()
 
 
-def statistics(bench: PlaneBench, leg: str) -> LegStatistics:
+def statistics(bench: PlaneBench, leg: str, call: str = "call") -> LegStatistics:
     """Release the call and return one leg's figures."""
-    (released,) = (each for each in bench.tell(Release("call")) if isinstance(each, Released))
+    (released,) = (each for each in bench.tell(Release(call)) if isinstance(each, Released))
     return next(each for each in released.legs if each.leg == leg)
 
 
-# --- allocation -------------------------------------------------------------------------------
+# --- ports ------------------------------------------------------------------------------------
 
 
-def test_allocates_ports_in_the_order_asked_for(bench: PlaneBench) -> None:
-    """Even ports, one per leg, bound where the leg says."""
-    notices = bench.tell(Allocate("call", (LegSpec("a", HOST), LegSpec("b", "192.0.2.9"))))
-    assert notices == [Allocated("call", (LegPorts("a", 20000), LegPorts("b", 20002)))]
-    assert bench.wire("b").leg.bind_host == "192.0.2.9"
-
-
-def test_a_call_may_get_more_legs_later(bench: PlaneBench) -> None:
-    """As when it is forked or transferred."""
-    bench.tell(Allocate("call", (LegSpec("a", HOST),)))
-    assert bench.tell(Allocate("call", (LegSpec("b", HOST),))) == [
-        Allocated("call", (LegPorts("b", 20002),))
-    ]
-    bench.tell(Release("call"))
+def test_opens_the_ports_that_it_is_told_to(bench: PlaneBench) -> None:
+    """And holds them ready: no leg uses them yet."""
+    assert bench.tell(OpenPorts(HOST, (20000, 20002))) == [PortsOpened(HOST, (20000, 20002))]
+    assert bench.wires.bound.keys() == {(HOST, 20000), (HOST, 20002)}
     assert bench.wires.open == {}
 
 
 def test_skips_ports_that_others_hold(bench: PlaneBench) -> None:
-    """A port in use is no reason to refuse."""
-    bench.wires.taken = {20000, 20002}
-    assert bench.tell(Allocate("call", (LegSpec("a", HOST),))) == [
-        Allocated("call", (LegPorts("a", 20004),))
+    """The others are opened."""
+    bench.wires.taken = {20000}
+    assert bench.tell(OpenPorts(HOST, (20000, 20002))) == [
+        PortsOpened(HOST, (20002,), f"cannot bind {HOST}:20000: in use")
     ]
 
 
-def test_all_legs_or_none(bench: PlaneBench) -> None:
-    """The leg that opened is closed when its sibling cannot be, and its port comes back."""
-    bench.wires.foreign = {"203.0.113.1"}
-    free = len(bench.pool)
-    (notice,) = bench.tell(Allocate("call", (LegSpec("a", HOST), LegSpec("b", "203.0.113.1"))))
-    assert notice == AllocationFailed("call", "cannot bind 203.0.113.1:20002: not ours")
-    assert bench.wires.open == {}
-    assert len(bench.pool) == free
+def test_an_address_that_is_not_ours_is_tried_once(bench: PlaneBench) -> None:
+    """Its other ports would be no better."""
+    bench.wires.foreign = {HOST}
+    assert bench.tell(OpenPorts(HOST, (20000, 20002))) == [
+        PortsOpened(HOST, (), f"cannot bind {HOST}:20000: not ours")
+    ]
 
 
-def test_exhausted_ports_are_said() -> None:
-    """And the ports of the failed call are free after their quarantine."""
-    bench = PlaneBench(ports=range(20000, 20004, 2))
-    bench.tell(Allocate("one", (LegSpec("a", HOST),)))
-    failed = bench.tell(Allocate("two", (LegSpec("a", HOST), LegSpec("b", HOST))))
-    assert failed == [AllocationFailed("two", "ports exhausted")]
-    bench.now_s += QUARANTINE_S
-    assert isinstance(bench.tell(Allocate("three", (LegSpec("a", HOST),)))[0], Allocated)
+def test_a_port_goes_from_call_to_call(bench: PlaneBench) -> None:
+    """It stays bound, with nothing of the call before it."""
+    bench.tell(OpenPorts(HOST, (20000,)), UsePorts("one", (LegAt("a", HOST, 20000),)))
+    wire = bench.wire("a", "one")
+    bench.tell(remote("a", PHONE_A, call="one"), Release("one"))
+    bench.tell(UsePorts("two", (LegAt("x", HOST, 20000),)))
+    assert bench.wire("x", "two") is wire
+    assert not wire.closed
+    bench.rtp("x", PHONE_A, voice(1), "two")
+    assert statistics(bench, "x", "two").strangers == 1
 
 
-@pytest.mark.parametrize(
-    ("legs", "reason"),
-    [
-        ((LegSpec("a", HOST), LegSpec("a", HOST)), "two legs of one name"),
-        ((LegSpec("a", "localhost"),), "'localhost' is not an address"),
-        (tuple(LegSpec(str(n), HOST) for n in range(LEGS_MAX + 1)), "more than 32 legs"),
-    ],
-)
-def test_wrong_allocations_are_refused(
-    bench: PlaneBench, legs: tuple[LegSpec, ...], reason: str
-) -> None:
-    """With the reason, and nothing opened."""
-    assert bench.tell(Allocate("call", legs)) == [AllocationFailed("call", reason)]
+def test_closes_ports_that_are_ready(bench: PlaneBench) -> None:
+    """When the service holds too many."""
+    bench.tell(OpenPorts(HOST, (20000, 20002)), ClosePorts(HOST, (20000,)))
+    assert bench.wires.bound.keys() == {(HOST, 20002)}
+
+
+def test_a_call_may_get_more_legs_later(bench: PlaneBench) -> None:
+    """As when it is forked or transferred."""
+    bench.open_legs("a")
+    bench.open_legs("b", host="192.0.2.9")
+    assert bench.wire("b").leg.bind_host == "192.0.2.9"
+    bench.tell(Release("call"))
     assert bench.wires.open == {}
 
 
@@ -246,11 +233,8 @@ def test_nothing_is_sent_to_a_leg_without_an_address(
 
 def test_a_leg_without_a_remote_swallows(bench: PlaneBench) -> None:
     """Its answer has not come."""
-    bench.tell(
-        Allocate("call", (LegSpec("a", HOST), LegSpec("b", HOST))),
-        remote("a", PHONE_A),
-        Bridge("call", "a", "b"),
-    )
+    bench.open_legs("a", "b")
+    bench.tell(remote("a", PHONE_A), Bridge("call", "a", "b"))
     bench.rtp("a", PHONE_A, voice(1))
     bench.rtp("b", PHONE_B, voice(1))
     assert bench.wire("a").sent == bench.wire("b").sent == []
@@ -260,9 +244,8 @@ def test_a_new_bridge_replaces_the_old_one(bench: PlaneBench) -> None:
     """After a transfer the one who left hears and is heard no more."""
     phone_c = ("198.51.100.3", 6000)
     bench.bridged_call()
-    bench.tell(
-        Allocate("call", (LegSpec("c", HOST),)), remote("c", phone_c), Bridge("call", "a", "c")
-    )
+    bench.open_legs("c")
+    bench.tell(remote("c", phone_c), Bridge("call", "a", "c"))
     bench.rtp("a", PHONE_A, voice(1))
     bench.rtp("b", PHONE_B, voice(1))
     assert bench.wire("b").sent == bench.wire("a").sent == []
@@ -271,9 +254,8 @@ def test_a_new_bridge_replaces_the_old_one(bench: PlaneBench) -> None:
 
 def test_a_leg_bridged_to_itself_is_an_echo(bench: PlaneBench) -> None:
     """What it sends comes back."""
-    bench.tell(
-        Allocate("call", (LegSpec("a", HOST),)), remote("a", PHONE_A), Bridge("call", "a", "a")
-    )
+    bench.open_legs("a")
+    bench.tell(remote("a", PHONE_A), Bridge("call", "a", "a"))
     bench.rtp("a", PHONE_A, voice(1))
     assert bench.wire("a").sent == [(voice(1), PHONE_A)]
 
@@ -351,8 +333,8 @@ def test_nothing_wakes_a_plane_without_calls(bench: PlaneBench) -> None:
 
 
 def test_closing_releases_every_call(bench: PlaneBench) -> None:
-    """As at the end of the process."""
+    """As at the end of the process, and closes what is held ready."""
     bench.bridged_call("one")
     bench.bridged_call("two")
     bench.plane.close(bench.now_s)
-    assert bench.wires.open == {}
+    assert bench.wires.open == bench.wires.bound == {}

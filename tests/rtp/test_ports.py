@@ -1,4 +1,4 @@
-"""Ports: ranges, shares, pools and their quarantine."""
+"""Ports: ranges and shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtp.ports import QUARANTINE_S, PortPool, PortRange
+from rtp.ports import PortRange
 
 ranges = st.tuples(st.integers(1024, 65535), st.integers(1024, 65535)).filter(
     lambda ends: ends[0] < ends[1]
@@ -51,42 +51,3 @@ def test_shares_are_disjoint_and_equal(ends: tuple[int, int], parts: int) -> Non
     taken = [port for share in shares for port in share.even_ports]
     assert len(taken) == len(set(taken)) > len(ports.even_ports) - parts
     assert set(taken) <= set(ports.even_ports)
-
-
-def test_a_pool_is_exhausted() -> None:
-    """Every port once, then none."""
-    pool = PortPool([20000, 20002])
-    assert [pool.take(0.0), pool.take(0.0), pool.take(0.0)] == [20000, 20002, None]
-
-
-def test_a_released_port_rests() -> None:
-    """It is not given out before its quarantine ended."""
-    pool = PortPool([20000])
-    port = pool.take(0.0)
-    assert port is not None
-    pool.give_back(port, 10.0)
-    assert pool.take(10.0 + QUARANTINE_S - 0.01) is None
-    assert pool.take(10.0 + QUARANTINE_S) == 20000
-
-
-@given(
-    steps=st.lists(st.tuples(st.booleans(), st.floats(0, QUARANTINE_S)), max_size=60),
-    size=st.integers(1, 8),
-)
-def test_no_port_is_given_twice_or_too_early(steps: list[tuple[bool, float]], size: int) -> None:
-    """Whatever is taken and given back when."""
-    pool = PortPool(range(20000, 20000 + 2 * size, 2))
-    now_s = 0.0
-    in_use: list[int] = []
-    free_from_s: dict[int, float] = {}
-    for gives_back, pause_s in steps:
-        now_s += pause_s
-        if gives_back and in_use:
-            port = in_use.pop(0)
-            pool.give_back(port, now_s)
-            free_from_s[port] = now_s + QUARANTINE_S
-        elif (taken := pool.take(now_s)) is not None:
-            assert taken not in in_use
-            assert free_from_s.get(taken, 0.0) <= now_s
-            in_use.append(taken)
-    assert len(pool) + len(in_use) == size

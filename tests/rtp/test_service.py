@@ -14,21 +14,26 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
+from rtp.control import CHECK_INTERVAL_S, SILENT_CHECKS_AT_START_MAX, SILENT_CHECKS_MAX
 from rtp.framing import CommandReader, frame
 from rtp.messages import (
     Allocate,
     Allocated,
     AllocationFailed,
-    Command,
     LegSpec,
+    LegStatistics,
     MediaLost,
     Notice,
+    OpenPorts,
+    PlaneCommand,
+    PlaneNotice,
+    PortsOpened,
     Release,
     Released,
     StopTone,
 )
 from rtp.ports import PortRange
-from rtp.service import MediaService, descriptor_shortage, resolve_workers
+from rtp.service import GATHER_S, MediaService, descriptor_shortage, resolve_workers
 from rtp.supervision import RESTART_DELAY_MAX_S, RESTART_DELAY_MIN_S, STEADY_S, STOP_TIMEOUT_S
 
 LEGS = (LegSpec("a", "192.0.2.1"),)
@@ -44,6 +49,9 @@ class FakeProcess:
         self.control: Any = None
         self.socket: Any = None
         self.signals: list[str] = []
+        self.heard: list[PlaneCommand] = []
+        self.frames = 0
+        self.opens_ports = True
         self._reader = CommandReader()
 
     def signalProcess(self, name: str) -> None:
@@ -51,16 +59,25 @@ class FakeProcess:
             raise ProcessExitedAlready
         self.signals.append(name)
 
-    def told(self) -> list[Command]:
-        """The commands since the last look."""
+    def listen(self) -> None:
+        """Read what was sent: ports are opened as told, the rest is ``heard``."""
         try:
             data = self.socket.recv(1 << 20)
         except BlockingIOError:
-            data = b""
-        return list(self._reader.feed(data))
+            return
+        for commands in self._reader.feed(data):
+            self.frames += 1
+            for command in commands:
+                self.heard.append(command)
+                if isinstance(command, OpenPorts) and self.opens_ports:
+                    self.say(PortsOpened(command.bind_host, command.ports))
 
-    def say(self, notice: Notice) -> None:
-        self.send(frame(notice))
+    def calls_heard(self) -> list[str]:
+        """The calls of the commands so far, each once."""
+        return list(dict.fromkeys(each.call for each in self.heard if hasattr(each, "call")))
+
+    def say(self, *notices: PlaneNotice) -> None:
+        self.send(frame(notices))
 
     def send(self, data: bytes) -> None:
         """Bytes as they come from the worker."""
@@ -121,8 +138,26 @@ class Bench:
             ports="20000-20099",
             timeout_s=60,
             on_notice=self.notices.append,
+            now_s=self.reactor.seconds,
         )
         self.service.startService()
+
+    def turn(self) -> None:
+        """Time for commands to leave and for ports to be opened."""
+        for _ in range(3):
+            self.reactor.advance(GATHER_S)
+            for worker in self.workers:
+                if not worker.is_told_to_end():
+                    worker.listen()
+
+    def begin(self, *calls: str) -> None:
+        """Calls with ports, and a command that their worker has to hear."""
+        for call in calls:
+            self.service.send(Allocate(call, LEGS))
+            self.turn()
+            self.service.send(StopTone(call, "a"))
+            self.turn()
+        self.notices.clear()
 
     @property
     def workers(self) -> list[FakeProcess]:
@@ -147,81 +182,129 @@ def logged() -> Iterator[list[Any]]:
 
 
 def test_workers_share_the_ports() -> None:
-    """Each is told its part and the timeout."""
-    arguments = [" ".join(process.arguments) for process in Bench(2).workers]
-    assert arguments[0].endswith("-m rtp.worker --ports 20000-20049 --timeout-s 60")
-    assert arguments[1].endswith("-m rtp.worker --ports 20050-20099 --timeout-s 60")
+    """Each has its part, and the timeout."""
+    bench = Bench(2)
+    for worker in bench.workers:
+        assert " ".join(worker.arguments).endswith("-m rtp.worker --timeout-s 60")
+    bench.begin("1", "2")
+    shares = [
+        {port for each in worker.heard if isinstance(each, OpenPorts) for port in each.ports}
+        for worker in bench.workers
+    ]
+    assert shares == [set(range(20000, 20050, 2)), set(range(20050, 20100, 2))]
+
+
+def test_the_first_call_waits_for_ports_and_the_next_one_does_not() -> None:
+    """It is answered at once, and its worker hears of it with the first thing that it has to do."""
+    bench = Bench(1)
+    assert bench.service.send(Allocate("1", LEGS)) == []
+    bench.turn()
+    (allocated,) = bench.told()
+    assert isinstance(allocated, Allocated)
+    (answer,) = bench.service.send(Allocate("2", LEGS))
+    assert isinstance(answer, Allocated)
+    assert answer.legs != allocated.legs
+    bench.turn()
+    assert bench.workers[0].calls_heard() == []
+    bench.service.send(StopTone("2", "a"))
+    bench.turn()
+    assert bench.workers[0].calls_heard() == ["2"]
+
+
+def test_commands_of_several_calls_leave_together() -> None:
+    """The first one at once, what follows within ``GATHER_S`` in one write."""
+    bench = Bench(1)
+    bench.begin("1", "2", "3")
+    bench.turn()
+    before = bench.workers[0].frames
+    for call in ("1", "2", "3"):
+        bench.service.send(StopTone(call, "a"))
+    bench.workers[0].listen()
+    assert bench.workers[0].frames == before + 1
+    bench.reactor.advance(GATHER_S)
+    bench.workers[0].listen()
+    assert bench.workers[0].frames == before + 2
+    assert [each.call for each in bench.workers[0].heard[-3:] if isinstance(each, StopTone)] == [
+        "1",
+        "2",
+        "3",
+    ]
 
 
 def test_calls_are_spread_and_stay_where_they_are() -> None:
     """The emptiest worker gets a new call; later commands of a call follow it."""
     bench = Bench(2)
-    for call in ("1", "2", "3"):
-        bench.service.send(Allocate(call, LEGS))
-    bench.service.send(StopTone("2", "a"))
-    first, second = (worker.told() for worker in bench.workers)
-    assert [command.call for command in first] == ["1", "3"]
-    assert second == [Allocate("2", LEGS), StopTone("2", "a")]
+    bench.begin("1", "2", "3")
+    bench.service.send(StopTone("2", "b"))
+    bench.turn()
+    assert [worker.calls_heard() for worker in bench.workers] == [["1", "3"], ["2"]]
+    assert bench.workers[1].heard[-1] == StopTone("2", "b")
     assert bench.service.calls == 3
 
 
 def test_a_released_call_makes_room() -> None:
     """Its worker is the emptiest again."""
     bench = Bench(2)
-    for call in ("1", "2"):
-        bench.service.send(Allocate(call, LEGS))
+    bench.begin("1", "2")
     bench.service.send(Release("2"))
+    bench.turn()
     bench.workers[1].say(Released("2"))
-    bench.service.send(Allocate("3", LEGS))
-    assert [command.call for command in bench.workers[1].told()] == ["2", "2", "3"]
     assert bench.told() == [Released("2")]
+    bench.begin("3")
+    assert bench.workers[1].calls_heard() == ["2", "3"]
 
 
-def test_a_refused_call_is_forgotten() -> None:
-    """Without ports there is nothing to release."""
+def test_a_call_that_no_worker_heard_of_is_released_at_once() -> None:
+    """It never had a command for one."""
     bench = Bench(1)
-    bench.service.send(Allocate("1", LEGS))
-    bench.workers[0].say(AllocationFailed("1", "ports exhausted"))
-    assert bench.service.calls == 0
-
-
-def test_a_call_with_legs_survives_the_refusal_of_another_leg() -> None:
-    """It still has to be released in its worker."""
-    bench = Bench(1)
-    bench.service.send(Allocate("1", LEGS))
-    bench.workers[0].say(Allocated("1", ()))
-    bench.workers[0].say(AllocationFailed("1", "ports exhausted"))
+    bench.begin("1")
+    bench.service.send(Allocate("2", LEGS))
+    assert bench.service.send(Release("2")) == [Released("2", (LegStatistics("a"),))]
     assert bench.service.calls == 1
+    bench.turn()
+    assert bench.workers[0].calls_heard() == ["1"]
 
 
 def test_commands_for_unknown_calls_are_dropped_and_releases_answered() -> None:
-    """The answer comes in a later turn, as all do."""
+    """Also where there is no worker."""
     bench = Bench(1)
-    bench.service.send(StopTone("?", "a"))
-    bench.service.send(Release("?"))
-    assert bench.notices == []
-    assert bench.told() == [Released("?")]
-    assert bench.workers[0].told() == []
+    assert bench.service.send(StopTone("?", "a")) == []
+    assert bench.service.send(Release("?")) == [Released("?")]
+    bench.turn()
+    assert bench.workers[0].heard == []
+    bench.workers[0].die()
+    assert bench.service.send(StopTone("?", "a")) == []
+    assert bench.service.send(Release("?")) == [Released("?")]
 
 
 def test_a_dead_worker_loses_its_calls_alone() -> None:
     """The other worker's go on, and gets the calls that come meanwhile."""
     bench = Bench(2)
-    for call in ("1", "2", "3"):
-        bench.service.send(Allocate(call, LEGS))
+    bench.begin("1", "2", "3")
     bench.workers[0].die()
     assert bench.told() == [MediaLost(("1", "3"))]
     assert bench.service.calls == 1
-    bench.service.send(Allocate("4", LEGS))
-    assert Allocate("4", LEGS) in bench.workers[1].told()
+    bench.begin("4")
+    assert bench.workers[1].calls_heard() == ["2", "4"]
+    assert bench.service.send(Release("1")) == [Released("1")]
+
+
+def test_a_call_that_waits_for_ports_is_lost_with_its_worker() -> None:
+    """Whoever waits for them is told."""
+    bench = Bench(1)
+    bench.workers[0].opens_ports = False
+    bench.service.send(Allocate("1", LEGS))
+    bench.turn()
+    bench.workers[0].die()
+    assert bench.told() == [MediaLost(("1",))]
 
 
 def test_without_a_worker_an_allocation_fails() -> None:
     """At once, not after a restart."""
     bench = Bench(1)
     bench.workers[0].die()
-    bench.service.send(Allocate("1", LEGS))
-    assert bench.told() == [AllocationFailed("1", "no media worker is running")]
+    failed = AllocationFailed("1", "no media worker is running")
+    assert bench.service.send(Allocate("1", LEGS)) == [failed]
     assert bench.service.calls == 0
 
 
@@ -233,14 +316,18 @@ def test_an_idle_worker_that_dies_is_nobodys_loss() -> None:
 
 
 def test_a_dead_worker_is_replaced() -> None:
-    """After a moment, with the same ports, and it gets new calls."""
+    """After a moment, with the same ports, all of them closed, and it gets new calls."""
     bench = Bench(1)
+    bench.begin("1")
     bench.workers[0].die()
+    bench.told()
     bench.reactor.advance(RESTART_DELAY_MIN_S)
     assert len(bench.workers) == 2
     assert bench.workers[1].arguments == bench.workers[0].arguments
-    bench.service.send(Allocate("1", LEGS))
-    assert bench.workers[1].told() == [Allocate("1", LEGS)]
+    bench.service.send(Allocate("2", LEGS))
+    bench.turn()
+    assert isinstance(bench.workers[1].heard[0], OpenPorts)
+    assert isinstance(bench.told()[0], Allocated)
 
 
 def test_restarts_back_off_and_recover() -> None:
@@ -270,6 +357,49 @@ def test_a_worker_that_sends_garbage_is_ended() -> None:
     assert bench.workers[0].signals == ["KILL"]
 
 
+def test_a_worker_that_hangs_is_ended() -> None:
+    """It answers no question for some seconds: its calls are lost, another one is started."""
+    bench = Bench(1)
+    bench.begin("1")
+    bench.workers[0].say()
+    with logged() as events:
+        bench.reactor.pump([CHECK_INTERVAL_S] * SILENT_CHECKS_MAX)
+        assert not bench.workers[0].is_told_to_end()
+        bench.reactor.advance(CHECK_INTERVAL_S)
+    assert any("hangs" in event["log_format"] for event in events)
+    assert bench.workers[0].signals == ["KILL"]
+    bench.workers[0].die()
+    assert bench.told() == [MediaLost(("1",))]
+    bench.reactor.advance(RESTART_DELAY_MIN_S)
+    assert len(bench.workers) == 2
+
+
+def test_a_worker_that_answers_lives() -> None:
+    """However long it has nothing else to say."""
+    bench = Bench(1)
+    for _ in range(10 * SILENT_CHECKS_AT_START_MAX):
+        bench.reactor.advance(CHECK_INTERVAL_S)
+        bench.workers[0].say()
+    assert not bench.workers[0].is_told_to_end()
+
+
+def test_a_worker_has_time_to_start() -> None:
+    """A host that starts all at once is slow; but not for ever."""
+    bench = Bench(1)
+    bench.reactor.pump([CHECK_INTERVAL_S] * (SILENT_CHECKS_AT_START_MAX - 1))
+    assert not bench.workers[0].is_told_to_end()
+    bench.reactor.advance(CHECK_INTERVAL_S)
+    assert bench.workers[0].is_told_to_end()
+
+
+def test_time_that_passed_unseen_is_no_silence() -> None:
+    """When this process was held up, it has read nothing for just as long."""
+    bench = Bench(1)
+    bench.workers[0].say()
+    bench.reactor.advance(100 * CHECK_INTERVAL_S)
+    assert not bench.workers[0].is_told_to_end()
+
+
 def test_what_a_worker_prints_is_logged() -> None:
     """A traceback would be lost otherwise."""
     bench = Bench(1)
@@ -282,7 +412,9 @@ def test_what_a_worker_prints_is_logged() -> None:
 def test_stop_hangs_up_and_waits_for_the_processes() -> None:
     """No restart, no notice, no timer left."""
     bench = Bench(2)
-    bench.service.send(Allocate("1", LEGS))
+    bench.begin("1")
+    for number in range(3):
+        bench.service.send(StopTone("1", str(number)))
     stopped = bench.service.stopService()
     for worker in bench.workers:
         assert worker.is_told_to_end()

@@ -3,7 +3,7 @@ threads and the clock are the simulation's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -135,10 +135,11 @@ class SimulatedMedia:
         self._wire = wire
         self._ports = count(20_000, 2)
 
-    def send(self, *commands: rtp.Command) -> None:
+    def send(self, *commands: rtp.Command) -> Sequence[rtp.Notice]:
         """Commands of one call."""
         for command in commands:
             self._obey(command)
+        return ()
 
     def _obey(self, command: rtp.Command) -> None:
         """Allocate and release answer a moment later; the rest has nothing to answer."""
