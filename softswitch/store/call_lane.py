@@ -23,7 +23,14 @@ from twisted.python.failure import Failure
 
 from billing.credit import Order
 from billing.work import carry_out
-from softswitch.store.connect import StoreUnavailable, is_locked, is_lost, is_retryable, one_line
+from softswitch.store.connect import (
+    StoreUnavailable,
+    driver_transaction,
+    is_locked,
+    is_lost,
+    is_retryable,
+    one_line,
+)
 from softswitch.store.threads import WorkThreads
 
 log = Logger()
@@ -33,14 +40,14 @@ Done = Callable[[Any], object]  # is told an outcome, or a Failure
 ATTEMPTS_MAX = 4  # a transaction that lost this often against others fails
 # Bounds how long SQLite's one writer is kept from the portal: about 20 ms.
 BATCH_MAX = 200
-# What a hold waits for company. Nobody hears 5 ms before a telephone rings; at 200 calls a second
-# it makes batches of three and halves the cost of a call's SQL.
-GATHER_S = 0.01
+# What a hold waits for company. Nobody hears 10 ms before a telephone rings; at 200 calls a second
+# it makes batches of twelve, and the thread wakes and commits half as often as with 10 ms.
+GATHER_S = 0.02
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """Something that waits for its turn, later its outcome: an order, or ``work`` if ``is_work``."""
+    """Something that waits for its turn, later its outcome: an order, or a function."""
 
     work: Any  # Order | Callable[[Connection], Any]
     is_work: bool
@@ -156,8 +163,9 @@ class CallLane:
     def _attempt(self, batch: Sequence[_Job]) -> None:
         """One transaction. Outcomes are kept only once it is committed."""
         connection = self._connected()
+        only_orders = not any(job.is_work for job in batch)
         try:
-            with connection.begin():
+            with driver_transaction(connection) if only_orders else connection.begin():
                 outcomes = _outcomes(connection, batch)
         except Exception as error:
             if is_lost(error):

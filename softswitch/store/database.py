@@ -1,8 +1,8 @@
 """The way from the reactor to the database: functions go in, Deferreds of plain values come out.
 
 ``run`` and ``read`` (the portal, commands, jobs) use a few threads, a transaction each. Holds and
-settlements have a thread of their own, ``order`` and ``run_call``. The functions run in those threads: they touch
-nothing of the reactor's, and no row object leaves them.
+settlements have a thread of their own, ``order`` and ``run_call``. The functions run in those
+threads: they touch nothing of the reactor's, and no row object leaves them.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class SettlementWriter:
         self, settlement: Settlement, then: Callable[[], object], outcome: Settled | Failure
     ) -> None:
         if isinstance(outcome, Failure):
-            kept = Deferred.fromCoroutine(self._keep(settlement, outcome.value))
+            kept = Deferred.fromCoroutine(self._keep(settlement, outcome))
             kept.addCallback(lambda _: self._done(then))
         else:
             self._done(then)
@@ -142,8 +142,12 @@ class SettlementWriter:
         self._threads.stop()
         self._stopped.callback(None)
 
-    async def _keep(self, settlement: Settlement, why: BaseException) -> None:
-        log.error("settlement of {call_id} spooled: {error}", call_id=settlement.call_id, error=why)
+    async def _keep(self, settlement: Settlement, why: Failure) -> None:
+        log.error(
+            "settlement of {call_id} spooled: {error}",
+            call_id=settlement.call_id,
+            error=why.value,
+        )
         try:
             await self._in_thread(lambda: self._spool.append(settlement))
         except Exception as error:
