@@ -22,7 +22,7 @@ from softswitch.state.merge import Wish, overlay, wish_of
 from softswitch.state.model import Account, Ivr, State, User
 from softswitch.state.pieces import in_pieces
 from softswitch.state.prompts import PromptFile, copy_in, prompt_file
-from softswitch.state.read import read_elsewhere, read_state
+from softswitch.state.read import NAMED_MAX, among, read_elsewhere, read_state
 from softswitch.state.write import Writing, write
 from softswitch.state.write_provider import PROVIDER_WRITERS
 from softswitch.store import models
@@ -30,8 +30,6 @@ from softswitch.store import models
 FILES_MAX = 1000  # of one apply
 # A call that asks for credit waits while a piece is written and a little longer.
 BETWEEN_PIECES_S = 0.03
-# Above it, reading all accounts costs less than naming each of them in every select.
-NAMED_ACCOUNTS_MAX = 5_000
 
 T = TypeVar("T", State, Account)
 PasswordHashes = Mapping[tuple[str, str], str]  # (account, extension) to argon2id hash
@@ -71,7 +69,9 @@ def hash_passwords(session: Session, wish: Wish) -> dict[tuple[str, str], str]:
     if not said or wish.problems:
         return {}
     user = models.User
-    rows = session.execute(select(user.account, user.extension, user.password_hash))
+    accounts = {account for account, _ in said}
+    query = among(select(user.account, user.extension, user.password_hash), user.account, accounts)
+    rows = session.execute(query)
     stored = {(account, extension): text for account, extension, text in rows}
 
     def fitting(key: tuple[str, str]) -> str:
@@ -111,9 +111,9 @@ def plan(
     history_id = _history_id(session)  # first: what others write from now on is behind it
     said, prompts, problems = _with_prompts(wish, _with_hashes(wish.state, hashes))
     names = [account.id for account in said.accounts]
-    stored = read_state(session, vault, names if len(names) <= NAMED_ACCOUNTS_MAX else None)
+    stored = read_state(session, vault, names if len(names) <= NAMED_MAX else None)
     wanted = overlay(stored, said)
-    elsewhere = read_elsewhere(session, [account.id for account in wanted.accounts])
+    elsewhere = read_elsewhere(session, wanted)
     found = findings(wanted, elsewhere, stored, complete=not wish.problems)
     problems += [*wish.problems, *(wish.problem(place, text) for place, text in found)]
     if problems:

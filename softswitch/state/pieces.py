@@ -14,7 +14,7 @@ from softswitch.state.difference import Change, Difference
 from softswitch.state.write_provider import PROVIDER_WRITERS
 
 # Some 40 ms of SQLite's one writer; an account with more changes is a piece of its own.
-PIECE_CHANGES_MAX = 60
+PIECE_CHANGES_MAX = 40
 
 
 def in_pieces(difference: Difference) -> Iterator[Difference]:
