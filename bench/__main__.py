@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import messages, relay, report, signalling, size
+from bench import commands, messages, relay, report, signalling, size
 from bench.measure import machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[Path], list[report.Row]]] = {
     "signalling": signalling.measure,
     "relay": relay.measure,
     "size": size.measure,
+    "commands": commands.measure,
 }
 
 

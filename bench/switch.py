@@ -74,10 +74,11 @@ def _password_hash() -> str:
     return PasswordHasher().hash(PASSWORD)
 
 
-def installed(folder: Path, *, workers: int = 1) -> Service:
-    """A configuration for measuring: no limits per source, no media timeout."""
+def installed(folder: Path, *, workers: int = 1, store: Document | None = None) -> Service:
+    """A configuration for measuring: no limits per source, no media timeout; ``store``: keys of
+    that section."""
     shutil.rmtree(folder, ignore_errors=True)
-    return Service(folder, SWITCH, media={"workers": workers, "timeout_s": 0})
+    return Service(folder, SWITCH, media={"workers": workers, "timeout_s": 0}, store=store or {})
 
 
 @contextmanager

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from billing.cdr import CallRecord, Settlement
 from billing.credit import ChargeSettled
-from billing.sql import Prepared, to_json
+from billing.sql import ManyRows, Row, to_json
 
-_INSERT_RECORD = Prepared(
+INSERT_RECORDS = ManyRows(
     "INSERT INTO cdr (call_id, account, direction, caller, called, caller_extension,"
     " called_extension, started_us, answered_us, ended_us, duration_s, billed_s, price_micros,"
     " cost_micros, overrun_micros, currency, tariff, tariff_version, cause, hangup_by,"
-    " recording_id, legs, trace) VALUES (:call_id, :account, :direction, :caller, :called,"
-    " :caller_extension, :called_extension, :started_us, :answered_us, :ended_us, :duration_s,"
-    " :billed_s, :price, :cost, :overrun, :currency, :tariff, :tariff_version, :cause, :hangup_by,"
-    " :recording_id, :legs, :trace) ON CONFLICT (call_id, account) DO NOTHING"
+    " recording_id, legs, trace) VALUES {rows} ON CONFLICT (call_id, account) DO NOTHING",
+    columns=23,
 )
 
 # The widths of the columns. PostgreSQL refuses what is longer, and a call must be settled whatever
@@ -55,37 +51,33 @@ def total_of(record: CallRecord, settlement: Settlement, settled: Sequence[Charg
     )
 
 
-def write_record(conn: Connection, call_id: str, record: CallRecord, total: Total) -> bool:
-    """Write it, once per call and account: whether it is new."""
-    cursor = _INSERT_RECORD.run(
-        conn,
-        {
-            "call_id": call_id,
-            "account": record.account,
-            "direction": record.direction,
-            "caller": _fitting(record.caller, NUMBER_MAX),
-            "called": _fitting(record.called, NUMBER_MAX),
-            "caller_extension": _fitting(record.caller_extension, EXTENSION_MAX),
-            "called_extension": _fitting(record.called_extension, EXTENSION_MAX),
-            "started_us": record.started_us,
-            "answered_us": record.answered_us,
-            "ended_us": record.ended_us,
-            "duration_s": record.duration_s,
-            "billed_s": total.billed_s,
-            "price": total.price_micros,
-            "cost": total.cost_micros,
-            "overrun": total.overrun_micros,
-            "currency": record.currency,
-            "tariff": total.tariff,
-            "tariff_version": total.tariff_version,
-            "cause": record.cause,
-            "hangup_by": record.hangup_by,
-            "recording_id": record.recording_id,
-            "legs": to_json(record.legs),
-            "trace": to_json(record.trace),
-        },
+def record_row(call_id: str, record: CallRecord, total: Total) -> Row:
+    """A row for ``INSERT_RECORDS``, which writes it once per call and account."""
+    return (
+        call_id,
+        record.account,
+        record.direction,
+        _fitting(record.caller, NUMBER_MAX),
+        _fitting(record.called, NUMBER_MAX),
+        _fitting(record.caller_extension, EXTENSION_MAX),
+        _fitting(record.called_extension, EXTENSION_MAX),
+        record.started_us,
+        record.answered_us,
+        record.ended_us,
+        record.duration_s,
+        total.billed_s,
+        total.price_micros,
+        total.cost_micros,
+        total.overrun_micros,
+        record.currency,
+        total.tariff,
+        total.tariff_version,
+        record.cause,
+        record.hangup_by,
+        record.recording_id,
+        to_json(record.legs),
+        to_json(record.trace),
     )
-    return bool(cursor.rowcount == 1)
 
 
 def _fitting(text: str, length_max: int) -> str:

@@ -1,13 +1,13 @@
 """The values of credit control (billing rules 15 to 22): what is asked for and what is answered.
 
-``billing.work`` carries them out on a database connection.
+``billing.book`` carries them out, ``billing.work`` on a database connection.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.cdr import CallRecord
+from billing.cdr import CallRecord, Settlement
 from billing.tariff import Rate
 
 NO_CREDIT = "no_credit"  # the pool has less than the first interval costs
@@ -33,6 +33,31 @@ class HoldRequest:
     slice_micros: int
     records: tuple[CallRecord, ...]
     now_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRequest:
+    """Add to a hold: ``want_micros``, or what the pool has if that is at least ``first_micros``,
+    the next increment (``billing.rating.next_slice``)."""
+
+    hold_id: str
+    want_micros: int
+    first_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Journal that these legs were answered, at this UTC time; the first word counts."""
+
+    hold_ids: tuple[str, ...]
+    answered_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Release a hold without charging anything; without effect if it is gone."""
+
+    hold_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +93,15 @@ class ChargeSettled:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A call was settled now, or had been: then ``repeated``, and nothing has changed."""
+    """A call was settled: what each leg was charged whose hold was still there. A leg that is
+    missing had been charged before."""
 
     call_id: str
     charges: tuple[ChargeSettled, ...]
-    repeated: bool
+
+
+Order = HoldRequest | SliceRequest | Answered | Void | Settlement
+Outcome = HoldGranted | CreditRefused | Settled | None
 
 
 def account_status(

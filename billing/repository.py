@@ -7,14 +7,14 @@ first and so has its chain for himself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from billing.ledger import ChainCheck, Entry, Problem, chain_hash, genesis_hash, sides
-from billing.sql import Prepared
+from billing.sql import ManyRows, Prepared, Row
 
 VERIFY_ROWS_PER_FETCH = 1000  # bounds the memory that checking a long ledger takes
 
@@ -60,9 +60,9 @@ class Posting:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Balance:
-    """A locked ``balance`` row."""
+    """A locked ``balance`` row, and what becomes of it until it is stored."""
 
     account: str
     currency: str
@@ -78,9 +78,11 @@ class Balance:
         return self.balance_micros + self.credit_limit_micros - self.reserved_micros
 
 
-_LOCK = Prepared(
+# Locked in the order of their names, so that two batches cannot each wait for the other.
+_LOCK = ManyRows(
     "SELECT account, currency, balance_micros, reserved_micros, credit_limit_micros, entries,"
-    " head_hash FROM balance WHERE account = :account",
+    " head_hash FROM balance WHERE account IN ({rows}) ORDER BY account",
+    pads=True,
     locks=True,
 )
 _OPEN = Prepared(
@@ -95,14 +97,14 @@ _BY_KEY = Prepared(
     "SELECT id, account, credit, debit, amount_micros, balance_after_micros"
     " FROM ledger WHERE key = :key"
 )
-_APPEND = Prepared(
+_INSERT = (
     "INSERT INTO ledger (account, number, key, kind, debit, credit, amount_micros, currency,"
-    " balance_after_micros, at_us, text, previous_hash, hash) VALUES (:account, :number, :key,"
-    " :kind, :debit, :credit, :amount, :currency, :balance_after, :at_us, :text, :previous, :hash)"
-    " RETURNING id"
+    " balance_after_micros, at_us, text, previous_hash, hash) VALUES {rows}"
 )
+INSERT_ENTRIES = ManyRows(_INSERT, columns=13)
+_INSERT_ENTRY = ManyRows(f"{_INSERT} RETURNING id", columns=13)
 _CHANGE = Prepared(
-    "UPDATE balance SET balance_micros = :balance, reserved_micros = reserved_micros - :released,"
+    "UPDATE balance SET balance_micros = :balance, reserved_micros = :reserved,"
     " entries = :entries, head_hash = :head WHERE account = :account"
 )
 
@@ -120,8 +122,30 @@ def set_credit_limit(conn: Connection, account: str, credit_limit_micros: int) -
 
 def lock_balance(conn: Connection, account: str) -> Balance | None:
     """The account's pool, which is the caller's alone until the transaction ends."""
-    row = _LOCK.run(conn, {"account": account}).fetchone()
-    return None if row is None else _balance(row)
+    return next(iter(lock_balances(conn, [account])), None)
+
+
+def lock_balances(conn: Connection, accounts: Iterable[str]) -> list[Balance]:
+    """The pools of these accounts, as far as they have one; the caller's alone likewise."""
+    rows = _LOCK.fetch(conn, [(account,) for account in sorted(accounts)])
+    return [_balance(row) for row in rows]
+
+
+def store_balances(conn: Connection, balances: Iterable[Balance]) -> None:
+    """Write back what became of locked pools."""
+    _CHANGE.run_many(
+        conn,
+        [
+            {
+                "account": held.account,
+                "balance": held.balance_micros,
+                "reserved": held.reserved_micros,
+                "entries": held.entries,
+                "head": held.head,
+            }
+            for held in balances
+        ],
+    )
 
 
 def post(conn: Connection, posting: Posting) -> Posted | AlreadyPosted:
@@ -131,7 +155,7 @@ def post(conn: Connection, posting: Posting) -> Posted | AlreadyPosted:
     used for something else.
     """
     held = _locked(conn, posting)
-    return _earlier(conn, posting) or append(conn, held, posting)
+    return _earlier(conn, posting) or _append(conn, held, posting)
 
 
 def post_covered(conn: Connection, posting: Posting) -> Posted | AlreadyPosted | NotCovered:
@@ -142,12 +166,12 @@ def post_covered(conn: Connection, posting: Posting) -> Posted | AlreadyPosted |
         return earlier
     if held.available_micros + posting.amount_micros < 0:
         return NotCovered(held.available_micros)
-    return append(conn, held, posting)
+    return _append(conn, held, posting)
 
 
-def append(conn: Connection, held: Balance, posting: Posting, released_micros: int = 0) -> Posted:
-    """Write the entry that the caller knows to be new, for a balance that it has locked, and
-    take ``released_micros`` off the reservations in the same statement."""
+def entry_row(held: Balance, posting: Posting) -> Row:
+    """The entry that follows the pool's last one, as a row for ``INSERT_ENTRIES``; the pool goes
+    on from it. The caller knows the posting's key to be new."""
     debit, credit = sides(posting.account, posting.kind, posting.amount_micros)
     entry = Entry(
         account=posting.account,
@@ -162,19 +186,24 @@ def append(conn: Connection, held: Balance, posting: Posting, released_micros: i
         at_us=posting.at_us,
         text=posting.text,
     )
-    head = chain_hash(held.head, entry)
-    entry_id = _insert(conn, entry, held.head, head)
-    _CHANGE.run(
-        conn,
-        {
-            "account": entry.account,
-            "balance": entry.balance_after_micros,
-            "released": released_micros,
-            "entries": entry.number,
-            "head": head,
-        },
+    previous, head = held.head, chain_hash(held.head, entry)
+    held.balance_micros, held.entries = entry.balance_after_micros, entry.number
+    held.head = head
+    return (
+        entry.account,
+        entry.number,
+        entry.key,
+        entry.kind,
+        entry.debit,
+        entry.credit,
+        entry.amount_micros,
+        entry.currency,
+        entry.balance_after_micros,
+        entry.at_us,
+        entry.text,
+        previous,
+        head,
     )
-    return Posted(entry_id, entry.balance_after_micros)
 
 
 def verify(conn: Connection, account: str | None = None) -> list[Problem]:
@@ -228,26 +257,11 @@ def _earlier(conn: Connection, posting: Posting) -> AlreadyPosted | None:
     return AlreadyPosted(entry_id, balance_after_micros)
 
 
-def _insert(conn: Connection, entry: Entry, previous: bytes, own: bytes) -> int:
-    cursor = _APPEND.run(
-        conn,
-        {
-            "account": entry.account,
-            "number": entry.number,
-            "key": entry.key,
-            "kind": entry.kind,
-            "debit": entry.debit,
-            "credit": entry.credit,
-            "amount": entry.amount_micros,
-            "currency": entry.currency,
-            "balance_after": entry.balance_after_micros,
-            "at_us": entry.at_us,
-            "text": entry.text,
-            "previous": previous,
-            "hash": own,
-        },
-    )
-    return int(cursor.fetchone()[0])
+def _append(conn: Connection, held: Balance, posting: Posting) -> Posted:
+    row = entry_row(held, posting)
+    ((entry_id,),) = _INSERT_ENTRY.fetch(conn, [row])
+    store_balances(conn, [held])
+    return Posted(entry_id, held.balance_micros)
 
 
 def _balances(conn: Connection, account: str | None) -> dict[str, Balance]:

@@ -12,55 +12,52 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
+from billing.book import Book, Held
 from billing.cdr import CallRecord, Charge, Settlement
-from billing.cdr_rows import total_of, write_record
+from billing.cdr_rows import INSERT_RECORDS
 from billing.credit import (
-    NO_BALANCE,
-    NO_CREDIT,
-    NO_HOLD,
-    ChargeSettled,
+    Answered,
     CreditRefused,
     HoldGranted,
     HoldRequest,
+    Order,
+    Outcome,
     Settled,
+    SliceRequest,
+    Void,
 )
-from billing.rating import Price, charge, paid_until_s
-from billing.repository import Balance, Posting, append, lock_balance
-from billing.sql import Prepared, from_json, to_json
+from billing.repository import INSERT_ENTRIES, lock_balances, store_balances
+from billing.sql import ManyRows, Prepared, Row, from_json, to_json
 from billing.tariff import Rate
 
 RATES_CACHED_MAX = 1_000  # 0.5 MB; more than the destinations of a busy hour
 _US = 1_000_000
 FOR_EVER_US = 2**62  # later than any time that is written
 
-_RESERVE = Prepared(
-    "UPDATE balance SET reserved_micros = reserved_micros + :amount WHERE account = :account"
-    " AND currency = :currency"
-    " AND balance_micros + credit_limit_micros - reserved_micros >= :amount RETURNING account"
+# Taken before the pools are: whoever settles the same call waits here.
+_SELECT_HOLDS = ManyRows(
+    "SELECT id, account, amount_micros, answered_us, seen_us FROM hold WHERE id IN ({rows})"
+    " ORDER BY id",
+    pads=True,
+    locks=True,
 )
-_RELEASE = Prepared(
-    "UPDATE balance SET reserved_micros = reserved_micros - :amount WHERE account = :account"
-    " RETURNING balance_micros"
+# Not "on conflict": if another connection opens the same hold at the same moment, this fails, and
+# the order, run again alone, finds it.
+_INSERT_HOLDS = ManyRows(
+    "INSERT INTO hold (id, call_id, account, amount_micros, rate, records, created_us, answered_us,"
+    " seen_us) VALUES {rows}",
+    columns=9,
 )
-_INSERT_HOLD = Prepared(
-    "INSERT INTO hold (id, call_id, account, amount_micros, rate, records, created_us, seen_us)"
-    " VALUES (:id, :call_id, :account, :amount, :rate, :records, :now_us, :now_us)"
-    " ON CONFLICT (id) DO NOTHING"
+_CHANGE_HOLD = Prepared(
+    "UPDATE hold SET amount_micros = :amount, answered_us = :answered_us, seen_us = :seen_us"
+    " WHERE id = :id"
 )
-_SELECT_HOLD = Prepared("SELECT account, amount_micros, rate FROM hold WHERE id = :id", locks=True)
-_GROW_HOLD = Prepared(
-    "UPDATE hold SET amount_micros = amount_micros + :amount WHERE id = :id RETURNING amount_micros"
-)
-_ANSWER_HOLD = Prepared(
-    "UPDATE hold SET answered_us = :answered_us, seen_us = :answered_us"
-    " WHERE id = :id AND answered_us IS NULL"
-)
+_DELETE_HOLDS = ManyRows("DELETE FROM hold WHERE id IN ({rows})", pads=True)
 _SEE_HOLD = Prepared("UPDATE hold SET seen_us = :seen_us WHERE id = :id AND seen_us < :seen_us")
-_TAKE_HOLD = Prepared("DELETE FROM hold WHERE id = :id RETURNING account, amount_micros")
 _OPEN_HOLDS = Prepared(
     "SELECT id, call_id, account, rate, records, answered_us, seen_us FROM hold"
     " WHERE call_id NOT IN (SELECT call_id FROM hold WHERE seen_us >= :seen_before_us)"
@@ -69,56 +66,34 @@ _OPEN_HOLDS = Prepared(
 )
 
 
+def carry_out(conn: Connection, orders: Sequence[Order]) -> list[Outcome]:
+    """Do what the orders say, one after another; an outcome for each."""
+    stored = _SELECT_HOLDS.fetch(conn, [(hold_id,) for hold_id in sorted(_hold_ids(orders))])
+    holds = [Held(*row) for row in stored]
+    accounts = {order.account for order in orders if type(order) is HoldRequest}
+    accounts.update(held.account for held in holds)
+    book = Book(lock_balances(conn, accounts), holds)
+    outcomes = [book.carry_out(order) for order in orders]
+    _store(conn, book)
+    return outcomes
+
+
 def hold(conn: Connection, request: HoldRequest) -> HoldGranted | CreditRefused:
-    """Reserve for a leg: the whole slice, or what the pool has if that is at least the first
-    interval, or nothing (rules 15 and 16). Asked again with the same id, the answer is the hold
-    that is there."""
-    currency = request.rate.currency
-    wanted = (request.first_micros, request.slice_micros)
-    amount_micros = _reserve(conn, request.account, currency, *wanted)
-    if amount_micros is None:
-        refused = _refusal(conn, request.id, request.account, currency)
-        return _held(conn, request.id) or refused
-    inserted = _INSERT_HOLD.run(
-        conn,
-        {
-            "id": request.id,
-            "call_id": request.call_id,
-            "account": request.account,
-            "amount": amount_micros,
-            "rate": _rate_json(request.rate),
-            "records": to_json([record.as_json() for record in request.records]),
-            "now_us": request.now_us,
-        },
-    )
-    if inserted.rowcount == 1:
-        return HoldGranted(request.id, amount_micros)
-    _RELEASE.run(conn, {"account": request.account, "amount": amount_micros})
-    held = _held(conn, request.id)
-    assert held is not None, "its row was in the way"
-    return held
+    """Reserve for a leg before it starts."""
+    return cast(HoldGranted | CreditRefused, carry_out(conn, [request])[0])
 
 
 def extend(
     conn: Connection, hold_id: str, want_micros: int, first_micros: int
 ) -> HoldGranted | CreditRefused:
-    """Add to a hold: ``want_micros``, or what the pool has if that is at least ``first_micros``,
-    the next increment (``billing.rating.next_slice``). Grants the new total (rules 16, 17, 23)."""
-    row = _SELECT_HOLD.run(conn, {"id": hold_id}).fetchone()
-    if row is None:
-        return CreditRefused(hold_id, NO_HOLD, 0)
-    account, _, rate = row
-    currency = from_json(rate)["currency"]
-    amount_micros = _reserve(conn, account, currency, first_micros, want_micros)
-    if amount_micros is None:
-        return _refusal(conn, hold_id, account, currency)
-    grown = _GROW_HOLD.run(conn, {"id": hold_id, "amount": amount_micros})
-    return HoldGranted(hold_id, grown.fetchone()[0])
+    """Add to a hold; grants its new total."""
+    (outcome,) = carry_out(conn, [SliceRequest(hold_id, want_micros, first_micros)])
+    return cast(HoldGranted | CreditRefused, outcome)
 
 
 def answered(conn: Connection, hold_id: str, answered_us: int) -> None:
-    """Journal that the leg was answered, at this UTC time; the first word counts."""
-    _ANSWER_HOLD.run(conn, {"id": hold_id, "answered_us": answered_us})
+    """Journal that the leg was answered."""
+    carry_out(conn, [Answered((hold_id,), answered_us)])
 
 
 def seen(conn: Connection, hold_ids: Iterable[str], seen_us: int) -> None:
@@ -128,10 +103,8 @@ def seen(conn: Connection, hold_ids: Iterable[str], seen_us: int) -> None:
 
 
 def void(conn: Connection, hold_id: str) -> None:
-    """Release a hold without charging anything; without effect if it is gone."""
-    row = _TAKE_HOLD.run(conn, {"id": hold_id}).fetchone()
-    if row is not None:
-        _RELEASE.run(conn, {"account": row[0], "amount": row[1]})
+    """Release a hold without charging anything."""
+    carry_out(conn, [Void(hold_id)])
 
 
 def settle(conn: Connection, settlement: Settlement) -> Settled:
@@ -140,17 +113,7 @@ def settle(conn: Connection, settlement: Settlement) -> Settled:
     The price of a leg is never more than was reserved for it. Repeated, it changes nothing: a leg
     whose hold is gone was charged before, and a record is written once per call and account.
     """
-    settled = [
-        done
-        for leg in settlement.charges
-        if (done := _settle_leg(conn, leg, settlement.ended_us)) is not None
-    ]
-    written = [
-        write_record(conn, settlement.call_id, record, total_of(record, settlement, settled))
-        for record in settlement.records
-    ]
-    changed = bool(settled) or any(written)
-    return Settled(settlement.call_id, tuple(settled), repeated=not changed)
+    return cast(Settled, carry_out(conn, [settlement])[0])
 
 
 def close_open(conn: Connection, seen_before_us: int = FOR_EVER_US) -> list[str]:
@@ -161,13 +124,14 @@ def close_open(conn: Connection, seen_before_us: int = FOR_EVER_US) -> list[str]
     call: what it finds then is what nobody will end any more. With ``seen_before_us`` it closes
     only calls that have not been journaled since.
     """
-    closed = []
     found = _OPEN_HOLDS.run(conn, {"seen_before_us": seen_before_us}).fetchall()
     rows = (_OpenHold(*row) for row in found)
-    for call_id, holds in groupby(rows, key=attrgetter("call_id")):
-        settle(conn, _abandoned(call_id, list(holds)))
-        closed.append(call_id)
-    return closed
+    settlements = [
+        _abandoned(call_id, list(holds))
+        for call_id, holds in groupby(rows, key=attrgetter("call_id"))
+    ]
+    carry_out(conn, settlements)
+    return [settlement.call_id for settlement in settlements]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,96 +182,58 @@ def _abandoned(call_id: str, holds: Sequence[_OpenHold]) -> Settlement:
     return Settlement(call_id, last.ended_us, charges, tuple(records.values()))
 
 
+def _hold_ids(orders: Iterable[Order]) -> set[str]:
+    found: set[str] = set()
+    for order in orders:
+        if isinstance(order, HoldRequest):
+            found.add(order.id)
+        elif isinstance(order, Settlement):
+            found.update(leg.hold_id for leg in order.charges)
+        elif isinstance(order, Answered):
+            found.update(order.hold_ids)
+        else:
+            found.add(order.hold_id)
+    return found
+
+
+def _store(conn: Connection, book: Book) -> None:
+    """Write what has changed. A hold that was opened and taken in one batch leaves no trace."""
+    _DELETE_HOLDS.run(conn, [(hold_id,) for hold_id in book.removed])
+    _INSERT_HOLDS.run(conn, [_hold_row(held) for held in book.opened.values()])
+    if book.changed:
+        changes = [
+            {
+                "id": held.id,
+                "amount": held.amount_micros,
+                "answered_us": held.answered_us,
+                "seen_us": held.seen_us,
+            }
+            for held in book.changed.values()
+        ]
+        _CHANGE_HOLD.run_many(conn, changes)
+    INSERT_ENTRIES.run(conn, book.entries)
+    if book.touched:
+        store_balances(conn, book.touched.values())
+    INSERT_RECORDS.run(conn, book.records)
+
+
+def _hold_row(held: Held) -> Row:
+    request = held.request
+    assert request is not None, "it was opened by this batch"
+    return (
+        held.id,
+        request.call_id,
+        held.account,
+        held.amount_micros,
+        _rate_json(request.rate),
+        to_json([record.as_json() for record in request.records]),
+        request.now_us,
+        held.answered_us,
+        held.seen_us,
+    )
+
+
 @lru_cache(maxsize=RATES_CACHED_MAX)
 def _rate_json(rate: Rate) -> str:
     """A tariff row's JSON; calls to the same destination share it."""
     return to_json(rate.as_json())
-
-
-def _reserve(
-    conn: Connection, account: str, currency: str, first_micros: int, want_micros: int
-) -> int | None:
-    """Take from the pool and say how much, or ``None``: one atomic statement for the whole slice;
-    only near the pool's end are two needed, the row being locked between them."""
-    whole = {"account": account, "currency": currency, "amount": want_micros}
-    if _RESERVE.run(conn, whole).fetchone() is not None:
-        return want_micros
-    held = lock_balance(conn, account)
-    if held is None or held.currency != currency:
-        return None
-    if want_micros == 0:
-        return 0  # a free call goes on whatever the balance is (rule 10)
-    if held.available_micros < first_micros:
-        return None
-    part_micros = min(want_micros, held.available_micros)
-    part = {"account": account, "currency": currency, "amount": part_micros}
-    granted = _RESERVE.run(conn, part).fetchone()
-    assert granted is not None, "the row was locked since it was read"
-    return part_micros
-
-
-def _held(conn: Connection, hold_id: str) -> HoldGranted | None:
-    row = _SELECT_HOLD.run(conn, {"id": hold_id}).fetchone()
-    return None if row is None else HoldGranted(hold_id, row[1])
-
-
-def _refusal(conn: Connection, hold_id: str, account: str, currency: str) -> CreditRefused:
-    held = lock_balance(conn, account)
-    if held is None or held.currency != currency:
-        return CreditRefused(hold_id, NO_BALANCE, 0)
-    return CreditRefused(hold_id, NO_CREDIT, held.available_micros)
-
-
-def _settle_leg(conn: Connection, leg: Charge, ended_us: int) -> ChargeSettled | None:
-    row = _TAKE_HOLD.run(conn, {"id": leg.hold_id}).fetchone()
-    if row is None:
-        return None
-    account, reserved_micros = row
-    due = charge(leg.rate, leg.duration_s)
-    if leg.trusted and due.price_micros > reserved_micros:
-        missing_micros = due.price_micros - reserved_micros
-        reserved_micros += _reserve(conn, account, leg.rate.currency, 1, missing_micros) or 0
-    price = _within(leg, due, reserved_micros)
-    balance_micros = _pay(conn, leg, account, price.price_micros, reserved_micros, ended_us)
-    return ChargeSettled(
-        hold_id=leg.hold_id,
-        account=account,
-        billed_s=price.billed_s,
-        price_micros=price.price_micros,
-        cost_micros=due.cost_micros,
-        overrun_micros=due.price_micros - price.price_micros,
-        balance_micros=balance_micros,
-    )
-
-
-def _within(leg: Charge, due: Price, reserved_micros: int) -> Price:
-    """The price, or if more is due than was reserved the price of the time that is covered."""
-    if due.price_micros <= reserved_micros:
-        return due
-    covered_s = paid_until_s(leg.rate, reserved_micros)
-    assert covered_s is not None, "a rate that takes no more cannot exceed its reservation"
-    return charge(leg.rate, covered_s)
-
-
-def _pay(
-    conn: Connection,
-    leg: Charge,
-    account: str,
-    price_micros: int,
-    reserved_micros: int,
-    ended_us: int,
-) -> int:
-    if price_micros == 0:
-        released = _RELEASE.run(conn, {"account": account, "amount": reserved_micros})
-        return int(released.fetchone()[0])
-    held = lock_balance(conn, account)
-    assert isinstance(held, Balance), "a hold refers to a balance"
-    posting = Posting(
-        account=account,
-        key=f"call:{leg.hold_id}",
-        kind="call",
-        amount_micros=-price_micros,
-        text=leg.rate.destination,
-        at_us=ended_us,
-    )
-    return append(conn, held, posting, released_micros=reserved_micros).balance_after_micros

@@ -170,6 +170,11 @@ class ControlServer(Service):
         if verb.scope is Scope.NOTHING or arguments.get("dry_run"):
             found: bytes = await self._database.read(work)
             return found
+        if verb.planned is not None:
+            planned, site = verb.planned, self._site
+            made = await self._commands.run_plan(lambda s: planned.plan(s, site, arguments), by)
+            told: bytes = await self._database.read(lambda _: _result(planned.result(made)))
+            return told
         if verb.scope is Scope.ACCOUNT:
             return await self._commands.run(work, account=text(arguments, "account"))
         return await self._commands.run_whole(work)

@@ -1,10 +1,11 @@
-"""Identifiers and how new ones are made. Random ones never repeat and tell nothing."""
+"""Identifiers and how new ones are made. Random ones never repeat."""
 
 from __future__ import annotations
 
 import base64
 import os
 import secrets
+import time
 from collections.abc import Callable
 from typing import NewType
 
@@ -27,8 +28,12 @@ def random_id(prefix: str) -> str:
 
 
 def new_call_id() -> CallId:
-    """The id of a call tree for its whole life."""
-    return CallId(secrets.token_hex(12))
+    """The id of a call tree for its whole life: the time in ms, then 64 random bits, in hex.
+
+    Ids in the order of their calls keep new rows together in every index that begins with them;
+    random ones change a page for each call, and read it first when the tables are large.
+    """
+    return CallId(f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
 
 
 class Tokens:

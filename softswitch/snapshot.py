@@ -1,7 +1,7 @@
 """Builds the routing snapshot from the store and holds the one that is in force (DESIGN 4).
 
 Reading runs in a database thread and returns values; publishing is one assignment on the reactor.
-A command re-reads only the account that it changed (``read_account``), so that two commands that
+A command re-reads only the accounts that it changed (``read_parts``), so that two commands that
 finish together cannot undo one another: each brings its part, not a whole snapshot.
 """
 
@@ -88,15 +88,18 @@ class SnapshotHolder:
         self.on_whole()
         return outdated
 
-    def publish_account(self, part: AccountPart) -> None:
-        """Replace one account, unless a later state of it is in force already."""
-        if part.account is None:
-            self._versions.pop(part.id, None)
-        elif part.version < self._versions.get(part.id, 0):
-            return
-        else:
-            self._versions[part.id] = part.version
-        self.current = with_account(self.current, part)
+    def publish_accounts(self, parts: Iterable[AccountPart]) -> None:
+        """Replace some accounts, unless a later state of one is in force already."""
+        news = []
+        for part in parts:
+            if part.account is None:
+                self._versions.pop(part.id, None)
+            elif part.version < self._versions.get(part.id, 0):
+                continue
+            else:
+                self._versions[part.id] = part.version
+            news.append(part)
+        self.current = with_accounts(self.current, news)
 
 
 def build(session: Session, vault: Vault, realm: str) -> model.RoutingSnapshot:
@@ -113,15 +116,11 @@ def build_with_versions(
     return assemble(provider, parts), {part.id: part.version for part in parts}
 
 
-def rebuild_account(
-    session: Session,
-    snapshot: model.RoutingSnapshot,
-    account_id: AccountId,
-    vault: Vault,
-    realm: str,
-) -> model.RoutingSnapshot:
-    """The snapshot with one account read anew; everything else is taken over."""
-    return with_account(snapshot, read_account(session, vault, realm, account_id))
+def read_parts(
+    session: Session, vault: Vault, realm: str, accounts: Iterable[AccountId]
+) -> list[AccountPart]:
+    """Some accounts as the store has them now."""
+    return [read_account(session, vault, realm, account_id) for account_id in accounts]
 
 
 def read_account(session: Session, vault: Vault, realm: str, account_id: AccountId) -> AccountPart:
@@ -132,19 +131,30 @@ def read_account(session: Session, vault: Vault, realm: str, account_id: Account
     return parts[0] if parts else AccountPart(account_id, version=0)
 
 
-def with_account(snapshot: model.RoutingSnapshot, part: AccountPart) -> model.RoutingSnapshot:
-    """A snapshot in which ``part`` stands for its account; the old one is left as it was."""
-    old = snapshot.accounts.get(part.id)
-    accounts = dict(snapshot.accounts)
-    accounts.pop(part.id, None)
-    if part.account is not None:
-        accounts[part.id] = part.account
+def with_accounts(
+    snapshot: model.RoutingSnapshot, parts: Iterable[AccountPart]
+) -> model.RoutingSnapshot:
+    """A snapshot in which each part stands for its account; the old one is left as it was."""
+    accounts, logins = dict(snapshot.accounts), dict(snapshot.logins)
+    static_users, numbers = dict(snapshot.static_users), dict(snapshot.numbers)
+    parts = list(parts)
+    for part in parts:
+        old = accounts.pop(part.id, None)
+        _drop(logins, _logins_of(old))
+        _drop(static_users, _static_keys_of(old))
+        _drop(numbers, old.numbers if old else ())
+    for part in parts:
+        if part.account is not None:
+            accounts[part.id] = part.account
+        logins.update(part.logins)
+        static_users.update(part.static_users)
+        numbers.update(part.numbers)
     return replace(
         snapshot,
         accounts=accounts,
-        logins=_exchanged(snapshot.logins, _logins_of(old), part.logins),
-        static_users=_exchanged(snapshot.static_users, _static_keys_of(old), part.static_users),
-        numbers=_exchanged(snapshot.numbers, old.numbers if old else (), part.numbers),
+        logins=logins,
+        static_users=static_users,
+        numbers=numbers,
     )
 
 
@@ -448,10 +458,6 @@ def _static_keys_of(account: model.Account | None) -> list[tuple[str, str]]:
     return [(u.static.transport, u.static.host) for u in users if u.static is not None]
 
 
-def _exchanged(old: Mapping[Any, Any], leaving: Iterable[Any], new: Mapping[Any, Any]) -> Any:
-    """A copy of ``old`` without the ``leaving`` keys and with ``new``."""
-    copied = dict(old)
-    for key in leaving:
-        copied.pop(key, None)
-    copied.update(new)
-    return copied
+def _drop(entries: dict[Any, Any], keys: Iterable[Any]) -> None:
+    for key in keys:
+        entries.pop(key, None)

@@ -28,9 +28,11 @@ from softswitch.routing.numbers import CALLED, CALLER, incoming, outgoing
 from softswitch.secrets import SecretsError, Vault
 from softswitch.show import show
 from softswitch.snapshot import trunk
-from softswitch.state.apply import FILES_MAX, apply, hash_passwords, read_files
+from softswitch.state.apply import FILES_MAX, Plan, apply, hash_passwords, plan, read_files
+from softswitch.state.difference import Difference
 from softswitch.state.export import export_state, write_files
 from softswitch.state.merge import Wish
+from softswitch.state.prompts import copy_in
 from softswitch.state.read import read_state, trunk_of
 from softswitch.store import models
 from softswitch.store.connect import StoreError
@@ -76,13 +78,23 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """``plan(session, site, arguments)`` reads only; ``result`` says what came of it."""
+
+    plan: Callable[[Session, Site, Arguments], Plan]
+    result: Callable[[Difference], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """``work(session, site, arguments, by)``; ``prepare`` runs before it, in a reading
-    transaction of its own, and its result is the argument ``prepared``."""
+    transaction of its own, and its result is the argument ``prepared``. A running service writes
+    what is ``planned`` instead, piece by piece."""
 
     scope: Scope
     work: Callable[[Session, Site, Arguments, Actor], Any]
     prepare: Callable[[Session, Arguments], Any] | None = None
+    planned: Planned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,17 @@ def _apply(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any
         by,
         dry_run=bool(arguments.get("dry_run")),
     )
+    return _applied(difference)
+
+
+def _plan_apply(session: Session, site: Site, arguments: Arguments) -> Plan:
+    prepared: Prepared = arguments["prepared"]
+    planned = plan(session, prepared.wish, prepared.hashes, site.vault, site.state_dir)
+    copy_in(planned.prompts, site.state_dir)
+    return planned
+
+
+def _applied(difference: Difference) -> Any:
     return {
         "changes": [change.as_json() for change in difference.changes],
         "lines": difference.lines(),
@@ -218,7 +241,7 @@ def _lift_ban(session: Session, site: Site, arguments: Arguments, by: Actor) -> 
 
 
 VERBS: dict[str, Verb] = {
-    "apply": Verb(Scope.EVERYTHING, _apply, _prepare_apply),
+    "apply": Verb(Scope.EVERYTHING, _apply, _prepare_apply, Planned(_plan_apply, _applied)),
     "export": Verb(Scope.NOTHING, _export),
     "show": Verb(Scope.NOTHING, _show),
     "check": Verb(Scope.NOTHING, _check),

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -98,6 +99,15 @@ class PostgresqlCluster:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlCluster]:
     """A server of the tests' own; its database ``migrated`` has all tables."""
+    with postgresql_cluster() as cluster:
+        cluster.execute("CREATE DATABASE migrated")
+        _migrate(cluster.url("migrated"))
+        yield cluster
+
+
+@contextmanager
+def postgresql_cluster() -> Iterator[PostgresqlCluster]:
+    """A new, running server without databases; it ends with the block."""
     programs = _postgresql_programs()
     with tempfile.TemporaryDirectory(prefix="softswitch-pg-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -108,8 +118,6 @@ def postgresql() -> Iterator[PostgresqlCluster]:
         cluster = PostgresqlCluster(folder, programs)
         cluster.start()
         try:
-            cluster.execute("CREATE DATABASE migrated")
-            _migrate(cluster.url("migrated"))
             yield cluster
         finally:
             cluster.stop()

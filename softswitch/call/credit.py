@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -11,7 +12,15 @@ from twisted.python.failure import Failure
 
 from billing import work
 from billing.cdr import Settlement
-from billing.credit import CreditRefused, HoldGranted, HoldRequest
+from billing.credit import (
+    Answered,
+    CreditRefused,
+    HoldGranted,
+    HoldRequest,
+    Order,
+    SliceRequest,
+    Void,
+)
 from billing.rating import next_slice
 from softswitch.call.charging import Charge
 from softswitch.call.events import CreditDenied, CreditHeld, Input
@@ -27,6 +36,9 @@ Tell = Callable[[CallId, Input], None]
 class RunsCallWork(Protocol):
     """``softswitch.store.database.Database`` as the call path sees it."""
 
+    def order(self, order: Order, done: Callable[[Any], object]) -> None:
+        """Carry out an order in the db-call thread; ``done`` is told its outcome or a Failure."""
+
     def run_call(self, fn: Callable[..., Any], *args: Any) -> Deferred[Any]:
         """Run ``fn(connection, *args)`` in the db-call thread."""
 
@@ -34,8 +46,8 @@ class RunsCallWork(Protocol):
 class WritesSettlements(Protocol):
     """``softswitch.store.spool``: writes a settlement, or keeps it until the store is back."""
 
-    def write(self, settlement: Settlement) -> Deferred[Any]:
-        """Never fails; what cannot be written now is spooled."""
+    def write(self, settlement: Settlement, then: Callable[[], object]) -> None:
+        """What cannot be written now is spooled; ``then`` is called after that."""
 
 
 class CallCredit:
@@ -48,7 +60,7 @@ class CallCredit:
 
     def hold(self, call_id: CallId, request: HoldRequest) -> None:
         """Reserve for a leg before it starts."""
-        self._ask(call_id, request.id, work.hold, request)
+        self._database.order(request, partial(self._answer, call_id, request.id))
 
     def extend(self, call_id: CallId, charge: Charge) -> None:
         """Reserve the next slice, at least the next interval."""
@@ -56,55 +68,39 @@ class CallCredit:
         if amounts is None:
             self._tell(call_id, CreditHeld(charge.hold, charge.reserved_micros))
             return
-        self._ask(
-            call_id,
-            charge.hold,
-            work.extend,
-            charge.hold,
-            amounts.want_micros,
-            amounts.first_micros,
-        )
+        request = SliceRequest(charge.hold, amounts.want_micros, amounts.first_micros)
+        self._database.order(request, partial(self._answer, call_id, charge.hold))
 
-    def answered(self, holds: Iterable[str], answered_us: int) -> None:
+    def answered(self, holds: tuple[str, ...], answered_us: int) -> None:
         """Journal the answer."""
-        for hold in holds:
-            self._write(work.answered, hold, answered_us)
+        self._database.order(Answered(holds, answered_us), _noted)
 
     def seen(self, holds: list[str], seen_us: int) -> None:
         """Journal that these legs are up."""
         if holds:
-            self._write(work.seen, holds, seen_us)
+            self._database.run_call(work.seen, holds, seen_us).addErrback(_noted)
 
     def void(self, hold: str) -> None:
         """Give back what a step that nobody answered had reserved."""
-        self._write(work.void, hold)
+        self._database.order(Void(hold), _noted)
 
-    def settle(self, settlement: Settlement) -> Deferred[Any]:
-        """Write the end of a call; fires when that is done or kept for later, and never fails."""
-        return self._settlements.write(settlement)
+    def settle(self, settlement: Settlement, then: Callable[[], object]) -> None:
+        """Write the end of a call; ``then`` is called when that is done or kept for later."""
+        self._settlements.write(settlement, then)
 
-    def _ask(self, call_id: CallId, hold: str, fn: Callable[..., Any], *args: Any) -> None:
-        def answer(outcome: HoldGranted | CreditRefused) -> None:
-            if isinstance(outcome, HoldGranted):
-                self._tell(call_id, CreditHeld(hold, outcome.amount_micros))
-            else:
-                self._tell(call_id, CreditDenied(hold, outcome.reason))
-
-        def failed(failure: Failure) -> None:
-            log.error("hold not answered {hold}: {error}", hold=hold, error=failure.value)
+    def _answer(
+        self, call_id: CallId, hold: str, outcome: HoldGranted | CreditRefused | Failure
+    ) -> None:
+        if isinstance(outcome, HoldGranted):
+            self._tell(call_id, CreditHeld(hold, outcome.amount_micros))
+        elif isinstance(outcome, CreditRefused):
+            self._tell(call_id, CreditDenied(hold, outcome.reason))
+        else:
+            log.error("hold not answered {hold}: {error}", hold=hold, error=outcome.value)
             self._tell(call_id, CreditDenied(hold, STORE_AWAY, failed=True))
 
-        deferred = self._database.run_call(fn, *args)
-        deferred.addCallbacks(answer, failed)
-        deferred.addErrback(_log_bug, hold)
 
-    def _write(self, fn: Callable[..., Any], *args: Any) -> None:
-        """A note whose loss costs nothing while the service runs: settlement repeats it all."""
-        deferred = self._database.run_call(fn, *args)
-        deferred.addErrback(
-            lambda failure: log.warn("journal not written: {error}", error=failure.value)
-        )
-
-
-def _log_bug(failure: Failure, hold: str) -> None:
-    log.failure("bug while answering for hold {hold}", failure, hold=hold)
+def _noted(outcome: Failure | None) -> None:
+    """A note whose loss costs nothing while the service runs: settlement repeats it all."""
+    if outcome is not None:
+        log.warn("journal not written: {error}", error=outcome.value)

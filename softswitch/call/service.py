@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -385,11 +386,11 @@ class CallService(Service):
 
     def _settle(self, live: LiveCall, action: ev.Settle, now_s: float) -> None:
         machine = live.machine
-        written = self._credit.settle(
-            settlement(machine, started_us=live.started_us, currencies=live.currencies)
+        self._credit.settle(
+            settlement(machine, started_us=live.started_us, currencies=live.currencies),
+            # Balance and reports have changed only then: the boards look once more.
+            partial(self._live.changed_all, live.currencies),
         )
-        # Balance and reports have changed only now: the boards look once more.
-        written.addBoth(lambda _: self._live.changed_all(live.currencies))
         del self._calls[machine.id]
         self._live.ended(machine.id, live.plan)
         for branch in live.branches:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from softswitch.admin.history import Actor
@@ -18,14 +20,16 @@ from softswitch.state.difference import Difference, compare
 from softswitch.state.locate import Document, read
 from softswitch.state.merge import Wish, overlay, wish_of
 from softswitch.state.model import Account, Ivr, State, User
+from softswitch.state.pieces import in_pieces
 from softswitch.state.prompts import PromptFile, copy_in, prompt_file
-from softswitch.state.read import read_elsewhere, read_state
+from softswitch.state.read import NAMED_MAX, among, read_elsewhere, read_state
 from softswitch.state.write import Writing, write
+from softswitch.state.write_provider import PROVIDER_WRITERS
 from softswitch.store import models
 
 FILES_MAX = 1000  # of one apply
-# Above it, reading all accounts costs less than naming each of them in every select.
-NAMED_ACCOUNTS_MAX = 5_000
+# A call that asks for credit waits while a piece is written and a little longer.
+BETWEEN_PIECES_S = 0.03
 
 T = TypeVar("T", State, Account)
 PasswordHashes = Mapping[tuple[str, str], str]  # (account, extension) to argon2id hash
@@ -65,7 +69,9 @@ def hash_passwords(session: Session, wish: Wish) -> dict[tuple[str, str], str]:
     if not said or wish.problems:
         return {}
     user = models.User
-    rows = session.execute(select(user.account, user.extension, user.password_hash))
+    accounts = {account for account, _ in said}
+    query = among(select(user.account, user.extension, user.password_hash), user.account, accounts)
+    rows = session.execute(query)
     stored = {(account, extension): text for account, extension, text in rows}
 
     def fitting(key: tuple[str, str]) -> str:
@@ -74,6 +80,60 @@ def hash_passwords(session: Session, wish: Wish) -> dict[tuple[str, str], str]:
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         return dict(zip(said, pool.map(fitting, said), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole wish, checked, as pieces that are each written in a transaction of their own.
+
+    ``history_id``: of the newest row of History that was seen; every command writes one.
+    """
+
+    difference: Difference
+    pieces: tuple[Difference, ...]
+    prompts: tuple[PromptFile, ...]
+    history_id: int
+
+    @property
+    def changes_provider(self) -> bool:
+        """Whether something changes that belongs to no account."""
+        return any(change.kind in PROVIDER_WRITERS for change in self.difference.changes)
+
+
+def plan(
+    session: Session, wish: Wish, hashes: PasswordHashes, vault: Vault, state_dir: Path
+) -> Plan:
+    """What makes the store equal to the wish; reads only.
+
+    Raises ``FileProblems`` with everything that stands against it. ``hashes``: of
+    ``hash_passwords``.
+    """
+    history_id = _history_id(session)  # first: what others write from now on is behind it
+    said, prompts, problems = _with_prompts(wish, _with_hashes(wish.state, hashes))
+    names = [account.id for account in said.accounts]
+    stored = read_state(session, vault, names if len(names) <= NAMED_MAX else None)
+    wanted = overlay(stored, said)
+    elsewhere = read_elsewhere(session, wanted)
+    found = findings(wanted, elsewhere, stored, complete=not wish.problems)
+    problems += [*wish.problems, *(wish.problem(place, text) for place, text in found)]
+    if problems:
+        raise FileProblems(problems)
+    difference = compare(stored, wanted)
+    return Plan(difference, tuple(in_pieces(difference)), tuple(prompts), history_id)
+
+
+def write_piece(
+    session: Session, vault: Vault, by: Actor, piece: Difference, history_id: int
+) -> int | None:
+    """Write one piece of a plan in the caller's transaction, unless somebody else has written since
+    ``history_id``: then ``None``. Otherwise the newest row of History, for the next piece."""
+    # No transaction has begun yet: whoever waits for SQLite's writer looks again every 25 ms.
+    time.sleep(BETWEEN_PIECES_S)
+    if _history_id(session) != history_id:
+        return None
+    write(Writing(session, vault, by), piece)
+    session.flush()
+    return _history_id(session)
 
 
 def apply(
@@ -88,23 +148,17 @@ def apply(
 ) -> Difference:
     """Make the store equal to the wish, in the caller's transaction; say what changes.
 
-    Raises ``FileProblems`` with everything that stands against it, and has written nothing then.
-    ``hashes``: of ``hash_passwords``.
+    Raises as ``plan`` does, and has written nothing then.
     """
-    said, prompts, problems = _with_prompts(wish, _with_hashes(wish.state, hashes))
-    names = [account.id for account in said.accounts]
-    stored = read_state(session, vault, names if len(names) <= NAMED_ACCOUNTS_MAX else None)
-    wanted = overlay(stored, said)
-    elsewhere = read_elsewhere(session, [account.id for account in wanted.accounts])
-    found = findings(wanted, elsewhere, stored, complete=not wish.problems)
-    problems += [*wish.problems, *(wish.problem(place, text) for place, text in found)]
-    if problems:
-        raise FileProblems(problems)
-    difference = compare(stored, wanted)
+    planned = plan(session, wish, hashes, vault, state_dir)
     if not dry_run:
-        copy_in(prompts, state_dir)
-        write(Writing(session, vault, by), difference)
-    return difference
+        copy_in(planned.prompts, state_dir)
+        write(Writing(session, vault, by), planned.difference)
+    return planned.difference
+
+
+def _history_id(session: Session) -> int:
+    return session.scalar(select(func.max(models.History.id))) or 0
 
 
 def _with_hashes(state: State, hashes: PasswordHashes) -> State:

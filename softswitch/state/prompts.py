@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,7 +38,7 @@ def prompt_file(source: Path, account: str) -> PromptFile:
     return PromptFile(source, str(PurePosixPath(account, name)))
 
 
-def copy_in(prompts: list[PromptFile], state_dir: Path) -> None:
+def copy_in(prompts: Sequence[PromptFile], state_dir: Path) -> None:
     """Put the files in their places. Names follow from content, so one that is there is right."""
     for prompt in prompts:
         target = state_dir / "prompts" / prompt.name

@@ -15,6 +15,8 @@ from softswitch.state.check import Elsewhere
 from softswitch.store import models
 from softswitch.store.base import billing_tables
 
+# Above it, reading all rows costs less than naming each of those that are wanted.
+NAMED_MAX = 5_000
 # What the store's columns are called where the file says it in another way.
 _RATE_AMOUNTS = ("per_minute", "connect_fee", "minimum", "surcharge", "cost_per_minute")
 _RATE_KEYS = (
@@ -44,26 +46,35 @@ def read_state(session: Session, vault: Vault, accounts: Collection[str] | None)
     )
 
 
-def read_elsewhere(session: Session, accounts: Collection[str]) -> Elsewhere:
-    """What is taken by accounts other than those named."""
+def read_elsewhere(session: Session, wanted: model.State) -> Elsewhere:
+    """What accounts other than the wanted ones have of what these want to have."""
     user, number, balance = models.User, models.CatalogueNumber, billing_tables.balance
-    logins = select(user.sip_login, user.account).where(user.sip_login.is_not(None))
+    own = {account.id for account in wanted.accounts}
+    people = [person for account in wanted.accounts for person in account.everyone()]
+    login_names = [person.sip.login for person in people if person.sip and person.sip.login]
+    hosts = [person.static_ip.address for person in people if person.static_ip]
+    wanted_numbers = [text for account in wanted.accounts for text in account.numbers]
+    logins = among(select(user.sip_login, user.account), user.sip_login, login_names)
     static = select(user.static_transport, user.static_address, user.account)
-    owned = select(number.number, number.account).where(number.account.is_not(None))
-    currencies = select(balance.c.account, balance.c.currency)
-    own = set(accounts)
+    static = among(static.where(user.equipment == "static"), user.static_address, hosts)
+    owned = among(select(number.number, number.account), number.number, wanted_numbers)
+    currencies = among(select(balance.c.account, balance.c.currency), balance.c.account, own)
     return Elsewhere(
         logins={login: a for login, a in session.execute(logins) if login and a not in own},
         addresses={
             (transport, address): account
-            for transport, address, account in session.execute(
-                static.where(user.equipment == "static")
-            )
+            for transport, address, account in session.execute(static)
             if account not in own
         },
         owners={text: a for text, a in session.execute(owned) if a and a not in own},
         currencies={row.account: row.currency for row in session.execute(currencies)},
     )
+
+
+def among(query: Any, column: Any, values: Collection[str]) -> Any:
+    """The select for these values, unless they are so many that reading all costs less. Any: a
+    select has a type for each number of columns."""
+    return query.where(column.in_(values)) if len(values) <= NAMED_MAX else query
 
 
 def _trunks(session: Session, vault: Vault) -> tuple[model.Trunk, ...]:

@@ -1,8 +1,8 @@
 """The way from the reactor to the database: functions go in, Deferreds of plain values come out.
 
 ``run`` and ``read`` (the portal, commands, jobs) use a few threads, a transaction each. Holds and
-settlements have a thread of their own, ``run_call``. The functions run in those threads: they touch
-nothing of the reactor's, and no row object leaves them.
+settlements have a thread of their own, ``order`` and ``run_call``. The functions run in those
+threads: they touch nothing of the reactor's, and no row object leaves them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
-from softswitch.store.call_lane import ATTEMPTS_MAX, GATHER_S, CallLane
+from billing.credit import Order
+from softswitch.store.call_lane import ATTEMPTS_MAX, GATHER_S, CallLane, Done
 from softswitch.store.connect import (
     Durability,
     StoreBusy,
@@ -111,7 +113,17 @@ class Database:
         """
         if self._lane is None:
             return fail(StoreUnavailable(CLOSED))
-        return self._lane.submit(lambda connection: fn(connection, *args, **kwargs))
+        deferred: Deferred[T] = Deferred()
+        self._lane.submit(lambda conn: fn(conn, *args, **kwargs), deferred.callback)
+        return deferred
+
+    def order(self, order: Order, done: Done) -> None:
+        """Have a credit order carried out in the db-call thread, likewise; ``done`` is told its
+        outcome, or a ``Failure``. No Deferred: a call gives three orders."""
+        if self._lane is None:
+            done(Failure(StoreUnavailable(CLOSED)))
+        else:
+            self._lane.order(order, done)
 
     @contextmanager
     def sync_transaction(self, *, reads: bool = False) -> Iterator[Session]:

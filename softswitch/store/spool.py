@@ -12,11 +12,13 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from billing.cdr import Settlement
 from billing.credit import Settled
@@ -102,10 +104,10 @@ class SettlementWriter:
         self._writing = 0
         self._stopped: Deferred[None] | None = None
 
-    def write(self, settlement: Settlement) -> Deferred[Settled | None]:
-        """Write it now, or keep it for ``replay``: then ``None``. Never fails."""
+    def write(self, settlement: Settlement, then: Callable[[], object]) -> None:
+        """Write it now, or keep it for ``replay``; ``then`` is called when that is done."""
         self._writing += 1
-        return Deferred.fromCoroutine(self._write(settlement)).addCallback(self._written)
+        self._database.order(settlement, partial(self._answered, settlement, then))
 
     def replay(self) -> Deferred[int]:
         """Write what was kept; how many calls that were. Stops where the database is away. Never
@@ -120,24 +122,32 @@ class SettlementWriter:
             self._end()
         return self._stopped
 
-    def _written(self, settled: Settled | None) -> Settled | None:
+    def _answered(
+        self, settlement: Settlement, then: Callable[[], object], outcome: Settled | Failure
+    ) -> None:
+        if isinstance(outcome, Failure):
+            kept = Deferred.fromCoroutine(self._keep(settlement, outcome))
+            kept.addCallback(lambda _: self._done(then))
+        else:
+            self._done(then)
+
+    def _done(self, then: Callable[[], object]) -> None:
         self._writing -= 1
         if not self._writing and self._stopped is not None:
             self._end()
-        return settled
+        then()
 
     def _end(self) -> None:
         assert self._stopped is not None
         self._threads.stop()
         self._stopped.callback(None)
 
-    async def _write(self, settlement: Settlement) -> Settled | None:
-        try:
-            return await self._database.run_call(settle, settlement)
-        except Exception as error:
-            log.error(
-                "settlement of {call_id} spooled: {error}", call_id=settlement.call_id, error=error
-            )
+    async def _keep(self, settlement: Settlement, why: Failure) -> None:
+        log.error(
+            "settlement of {call_id} spooled: {error}",
+            call_id=settlement.call_id,
+            error=why.value,
+        )
         try:
             await self._in_thread(lambda: self._spool.append(settlement))
         except Exception as error:
@@ -150,7 +160,6 @@ class SettlementWriter:
             # next start.
             if len(self._unkept) < UNKEPT_MAX:
                 self._unkept.append(settlement)
-        return None
 
     async def _replay(self) -> int:
         if self._replaying:

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from billing import repository, work
 from billing.cdr import Settlement
+from billing.credit import Order
 from rtp import messages as rtp
 from sip.digest import Nonces
 from sip.dns_records import Question
@@ -98,9 +99,13 @@ class SimulatedStore:
         with self.engine.begin() as connection:
             return fn(connection, *args)
 
-    def write(self, settlement: Settlement) -> Deferred[Any]:
+    def order(self, order: Order, done: Callable[[Any], object]) -> None:
+        """One order in a transaction."""
+        self.run_call(work.carry_out, [order]).addCallback(lambda outcomes: done(outcomes[0]))
+
+    def write(self, settlement: Settlement, then: Callable[[], object]) -> None:
         """The settlement writer's part."""
-        return self.run_call(work.settle, settlement)
+        self.order(settlement, lambda _: then())
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What a query finds."""

@@ -17,8 +17,8 @@ from softswitch.snapshot import (
     build,
     build_with_versions,
     period_of,
-    read_account,
-    rebuild_account,
+    read_parts,
+    with_accounts,
 )
 from softswitch.store.models import Account, CatalogueNumber, User
 from tests.softswitch.conftest import Applies
@@ -69,7 +69,7 @@ def test_one_account_is_exchanged_and_nothing_else(
     session.execute(user.where(User.extension == "101").values(sip_login="new"))
     session.execute(user.where(User.extension == "102").values(static_address="127.0.0.99"))
     session.execute(update(CatalogueNumber).values(status="reserved"))
-    after = rebuild_account(session, snapshot, ACCOUNT, vault, REALM)
+    after = with_accounts(snapshot, read_parts(session, vault, REALM, [ACCOUNT]))
     assert set(after.logins) == {"883140000000100", "new", "other"}
     assert list(after.static_users) == [("udp", "127.0.0.99")]
     assert after.numbers == {}
@@ -83,9 +83,8 @@ def test_exchanging_equals_building_anew(
 ) -> None:
     """Whatever way a change takes, calls see the same."""
     session.execute(update(Account).values(company="X", blocked="fraud", channels=3))
-    exchanged = snapshot
-    for account in session.scalars(select(Account.id)).all():
-        exchanged = rebuild_account(session, exchanged, AccountId(account), vault, REALM)
+    accounts = [AccountId(account) for account in session.scalars(select(Account.id))]
+    exchanged = with_accounts(snapshot, read_parts(session, vault, REALM, accounts))
     whole = build(session, vault, REALM)
     for part in ("logins", "static_users", "numbers"):
         assert getattr(exchanged, part) == getattr(whole, part)
@@ -98,11 +97,11 @@ def test_a_late_older_state_does_not_undo_a_newer_one(
     """Two commands may finish in one order and be published in the other."""
     holder = SnapshotHolder()
     older, versions = build_with_versions(session, vault, REALM)
-    old_part = read_account(session, vault, REALM, ACCOUNT)
+    old_parts = read_parts(session, vault, REALM, [ACCOUNT])
     holder.publish(older, versions)
     session.execute(update(Account).values(channels=9, version=Account.version + 1))
-    holder.publish_account(read_account(session, vault, REALM, ACCOUNT))
-    holder.publish_account(old_part)
+    holder.publish_accounts(read_parts(session, vault, REALM, [ACCOUNT]))
+    holder.publish_accounts(old_parts)
     assert holder.current.accounts[ACCOUNT].channels == 9
     assert holder.publish(older, versions) == (ACCOUNT,)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy import Connection, Engine, event, text
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from billing.credit import CreditRefused, HoldGranted, Order, Settled
 from softswitch.store.call_lane import ATTEMPTS_MAX, BATCH_MAX, CallLane
 from softswitch.store.connect import StoreUnavailable
+from tests.billing.samples import Pool, make_accounts, make_request, make_settlement, pool
 from tests.softswitch.store.fakes import SteppedThreads, at_once
 
 
@@ -54,7 +57,7 @@ class Bench:
             connection.exec_driver_sql(insert(name))
             return name
 
-        return self.lane.submit(work)
+        return self.submit(work)
 
     def fail(self, error: Exception, after: str) -> Deferred[object]:
         """Submit work that writes a row and then raises."""
@@ -63,7 +66,19 @@ class Bench:
             connection.exec_driver_sql(insert(after))
             raise error
 
-        return self.lane.submit(work)
+        return self.submit(work)
+
+    def submit(self, work: Callable[[Connection], object]) -> Deferred[object]:
+        """Submit any work; its outcome."""
+        deferred: Deferred[object] = Deferred()
+        self.lane.submit(work, deferred.callback)
+        return deferred
+
+    def order(self, order: Order) -> Deferred[object]:
+        """Give a credit order; its outcome."""
+        deferred: Deferred[object] = Deferred()
+        self.lane.order(order, deferred.callback)
+        return deferred
 
     def rows(self) -> list[str]:
         """What was committed."""
@@ -110,10 +125,8 @@ def test_an_error_of_the_database_fails_only_the_guilty_one(bench: Bench) -> Non
 
 
 def test_a_batch_is_limited(bench: Bench) -> None:
-    """Beyond the limit the rest waits for the next turn, which begins by itself."""
+    """Beyond the limit the rest gets a transaction of its own, in the same turn of the thread."""
     deferreds = [bench.write(f"t{number:03}") for number in range(BATCH_MAX + 1)]
-    bench.threads.step()
-    assert not deferreds[-1].called
     bench.threads.step()
     assert outcome(deferreds[-1]) == f"t{BATCH_MAX:03}"
     assert bench.commits == 2
@@ -129,7 +142,7 @@ def test_work_that_lost_against_another_is_tried_again(bench: Bench) -> None:
             raise psycopg.errors.SerializationFailure
         return "done"
 
-    deferred = bench.lane.submit(work)
+    deferred = bench.submit(work)
     bench.threads.step()
     assert outcome(deferred) == "done"
 
@@ -151,7 +164,7 @@ def test_a_connection_that_broke_is_replaced_once(bench: Bench) -> None:
             raise psycopg.errors.AdminShutdown
         return "done"
 
-    deferred = bench.lane.submit(work)
+    deferred = bench.submit(work)
     bench.threads.step()
     assert outcome(deferred) == "done"
     assert runs[0] is not runs[1]
@@ -165,7 +178,7 @@ def test_a_database_that_is_away_fails_all_that_wait_together(bench: Bench) -> N
         runs.append(connection)
         raise psycopg.OperationalError("server closed the connection\nunexpectedly")
 
-    deferreds = [bench.lane.submit(work) for _ in range(5)]
+    deferreds = [bench.submit(work) for _ in range(5)]
     bench.threads.step()
     outcomes = [outcome(deferred) for deferred in deferreds]
     assert all(isinstance(found, StoreUnavailable) for found in outcomes)
@@ -183,7 +196,7 @@ def test_a_locked_file_fails_all_that_wait_together(bench: Bench) -> None:
         error.sqlite_errorcode = sqlite3.SQLITE_BUSY
         raise error
 
-    deferreds = [bench.lane.submit(work) for _ in range(5)]
+    deferreds = [bench.submit(work) for _ in range(5)]
     bench.threads.step()
     outcomes = [outcome(deferred) for deferred in deferreds]
     assert [str(found) for found in outcomes] == ["the database is away: database is locked"] * 5
@@ -191,7 +204,7 @@ def test_a_locked_file_fails_all_that_wait_together(bench: Bench) -> None:
 
 
 def test_what_a_callback_submits_is_written_too(bench: Bench) -> None:
-    """A hold's answer leads to the next step."""
+    """A hold's answer leads to the next step: the thread had ended its turn and begins another."""
     later: list[Deferred[object]] = []
     bench.write("a").addCallback(lambda _: later.append(bench.write("b")))
     bench.threads.step()
@@ -205,3 +218,51 @@ def test_stopping_writes_what_waits(bench: Bench) -> None:
     bench.lane.stop()
     assert all(deferred.called for deferred in deferreds)
     assert len(bench.rows()) == BATCH_MAX + 5
+
+
+def test_orders_that_follow_one_another_are_carried_out_in_their_order(bench: Bench) -> None:
+    """A call that is held and settled in one batch is charged; work between orders sees what came
+    before it."""
+    make_accounts(bench.engine, 60_000)
+    held = bench.order(make_request("c1"))
+    between = bench.submit(lambda connection: pool(connection).reserved)
+    settled = bench.order(make_settlement("c1", 30))
+    refused = bench.order(make_request("c2"))
+    bench.threads.step()
+    assert outcome(held) == HoldGranted("c1:b1", 60_000)
+    assert outcome(between) == 60_000
+    assert [charge.price_micros for charge in outcome(settled).charges] == [60_000]
+    assert isinstance(outcome(refused), CreditRefused)
+    assert bench.commits == 2  # the accounts, the batch
+    with bench.engine.connect() as connection:
+        assert pool(connection) == Pool(0, 0)
+
+
+def test_an_order_that_the_database_refuses_fails_alone(bench: Bench) -> None:
+    """A record of an account that is not there: the other calls of its batch are settled."""
+    make_accounts(bench.engine, 1_000_000)
+    holds = [bench.order(make_request(call_id)) for call_id in ("c1", "c2", "c3")]
+    bench.threads.step()
+    assert all(isinstance(outcome(held), HoldGranted) for held in holds)
+    bad = make_settlement("c2", 30)
+    bad = replace(bad, records=(replace(bad.records[0], account="nobody"),))
+    orders = [make_settlement("c1", 30), bad, make_settlement("c3", 30)]
+    deferreds = [bench.order(order) for order in orders]
+    bench.threads.step()
+    outcomes = [outcome(deferred) for deferred in deferreds]
+    assert [isinstance(found, Settled) for found in outcomes] == [True, False, True]
+    assert "foreign key" in str(outcomes[1]).lower()
+    with bench.engine.connect() as connection:
+        assert pool(connection) == Pool(1_000_000 - 2 * 60_000, 60_000)
+
+
+def test_a_receiver_that_raises_keeps_nobody_from_his_outcome(bench: Bench) -> None:
+    """It is logged."""
+
+    def raises(_outcome: object) -> None:
+        raise Guilty
+
+    bench.lane.submit(lambda connection: None, raises)
+    after = bench.write("a")
+    bench.threads.step()
+    assert outcome(after) == "a"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from billing import work
 from billing.repository import verify
@@ -25,6 +26,7 @@ from tests.billing.samples import (
 )
 from tests.softswitch.store.fakes import at_once
 
+AWAY = StoreUnavailable("the database is away: it said nothing")
 CALLS = ["c1", "c2", "c3"]
 
 
@@ -52,12 +54,8 @@ def make_writer(database: Database, spool: Spool) -> SettlementWriter:
 def take_away(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database no longer answers the call path."""
 
-    def run_call(fn: Callable[..., object], *args: object) -> Deferred[object]:
-        deferred: Deferred[object] = Deferred()
-        deferred.errback(StoreUnavailable("the database is away: it said nothing"))
-        return deferred
-
-    monkeypatch.setattr(database, "run_call", run_call)
+    monkeypatch.setattr(database, "run_call", lambda fn, *args: fail(AWAY))
+    monkeypatch.setattr(database, "order", lambda order, done: done(Failure(AWAY)))
 
 
 def value(deferred: Deferred[object]) -> object:
@@ -70,7 +68,7 @@ def value(deferred: Deferred[object]) -> object:
 def settle_all(writer: SettlementWriter) -> None:
     """End the three calls after half a minute each."""
     for call_id in CALLS:
-        writer.write(make_settlement(call_id, 30))
+        writer.write(make_settlement(call_id, 30), lambda: None)
 
 
 def assert_charged_once(database: Database) -> None:
@@ -195,7 +193,9 @@ def test_a_settlement_that_can_never_be_written_does_not_stop_the_others(
 
 def test_a_settlement_that_fails_is_not_lost(writer: SettlementWriter, tmp_path: Path) -> None:
     """``write`` never fails: what the database refuses is kept as well."""
-    assert value(writer.write(make_settlement("lost", 30, account="999999999"))) is None
+    told: list[str] = []
+    writer.write(make_settlement("lost", 30, account="999999999"), lambda: told.append("lost"))
+    assert told == ["lost"]
     assert b'"lost"' in (tmp_path / "settlements").read_bytes()
 
 
@@ -217,13 +217,13 @@ def test_stopping_waits_for_what_is_still_being_kept(
     database: Database, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The database's answer to the last settlement comes after ``stop``: it is spooled first."""
-    answer: Deferred[object] = Deferred()
-    monkeypatch.setattr(database, "run_call", lambda fn, *args: answer)
+    waiting: list[Callable[[object], object]] = []
+    monkeypatch.setattr(database, "order", lambda order, done: waiting.append(done))
     writer = make_writer(database, spool)
-    writer.write(make_settlement("c1", 30))
+    writer.write(make_settlement("c1", 30), lambda: None)
     stopped = writer.stop()
     assert not stopped.called
-    answer.errback(StoreUnavailable("the database is away: it said nothing"))
+    waiting[0](Failure(AWAY))
     assert stopped.called
     assert [one.call_id for one in spool.begin_replay()] == ["c1"]
 
