@@ -8,16 +8,14 @@ effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from billing.tariff import Rate
 
 Json = dict[str, Any]  # JSON objects as the columns keep them
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
+class CallRecord(NamedTuple):
     """One account's view of a call. Price and billed seconds are filled in at the settlement.
 
     ``direction`` in, out or internal. Times are UTC microseconds. ``cause`` and ``hangup_by`` are
@@ -45,7 +43,7 @@ class CallRecord:
     def as_json(self) -> Json:
         """For the hold row and the spool. Not ``asdict``, which copies legs and trace deeply: 40 us
         of the call path."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return self._asdict()
 
     @classmethod
     def from_json(cls, data: Json) -> CallRecord:
@@ -53,8 +51,7 @@ class CallRecord:
         return cls(**data)
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """A leg that costs money: its hold, who pays, and for how many whole seconds.
 
     A leg that the switch ended because the money did gives the seconds that were paid, not the
@@ -84,8 +81,7 @@ class Charge:
         return cls(**{**data, "rate": Rate.from_json(data["rate"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """The end of a call: charges of every leg that had a hold, a record for every account."""
 
     call_id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from billing.cdr import CallRecord, Settlement
 from billing.credit import ChargeSettled
@@ -23,8 +23,7 @@ NUMBER_MAX = 64
 EXTENSION_MAX = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """What one account pays for a call, over all of its legs."""
 
     billed_s: int = 0

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from billing.cdr import CallRecord, Settlement
 from billing.tariff import Rate
@@ -15,8 +15,7 @@ NO_BALANCE = "no_balance"  # the account is unknown here or keeps another curren
 NO_HOLD = "no_hold"  # the call was settled or never held
 
 
-@dataclass(frozen=True, slots=True)
-class HoldRequest:
+class HoldRequest(NamedTuple):
     """Reserve money for one leg before its INVITE goes out.
 
     ``id`` is the call id and the leg ("<call id>:<leg>"). ``first_micros`` is the least that lets
@@ -35,8 +34,7 @@ class HoldRequest:
     now_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class SliceRequest:
+class SliceRequest(NamedTuple):
     """Add to a hold: ``want_micros``, or what the pool has if that is at least ``first_micros``,
     the next increment (``billing.rating.next_slice``)."""
 
@@ -45,31 +43,27 @@ class SliceRequest:
     first_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """Journal that these legs were answered, at this UTC time; the first word counts."""
 
     hold_ids: tuple[str, ...]
     answered_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(NamedTuple):
     """Release a hold without charging anything; without effect if it is gone."""
 
     hold_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class HoldGranted:
+class HoldGranted(NamedTuple):
     """``amount_micros`` are reserved for the leg in all, this grant included."""
 
     id: str
     amount_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class CreditRefused:
+class CreditRefused(NamedTuple):
     """Nothing was reserved. ``reason`` is one of the constants above."""
 
     id: str
@@ -77,8 +71,7 @@ class CreditRefused:
     available_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChargeSettled:
+class ChargeSettled(NamedTuple):
     """What a leg was charged. ``overrun_micros``: what its time would have cost beyond the
     reservation; the operator bears it (rule 19)."""
 
@@ -91,8 +84,7 @@ class ChargeSettled:
     balance_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """A call was settled: what each leg was charged whose hold was still there. A leg that is
     missing had been charged before."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Where the other half of a customer's entry goes, by its kind.
@@ -24,8 +25,7 @@ CONTRA_ACCOUNTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One row of the ledger without its place in the chain. ``amount_micros`` is positive; debit
     and credit tell its direction. ``balance_after_micros`` is the customer's."""
 

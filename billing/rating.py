@@ -8,7 +8,7 @@ which is what makes "the price of the last second reserved" an upper bound of th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from billing.tariff import Rate
 
@@ -20,8 +20,7 @@ CLOCK_NOISE_S = 1e-6
 _PER_MINUTE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(NamedTuple):
     """What a leg costs: the seconds that were paid for, the price, and what the carrier takes."""
 
     billed_s: int
@@ -29,8 +28,7 @@ class Price:
     cost_micros: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """An amount to reserve: ``want_micros`` if the pool has it, ``first_micros`` at least."""
 
     first_micros: int

@@ -8,7 +8,7 @@ The hold row is the right to charge: whoever deletes it posts the leg, nobody el
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
@@ -167,8 +167,7 @@ def _abandoned(call_id: str, holds: Sequence[_OpenHold]) -> Settlement:
     last = max(holds, key=attrgetter("ended_us"))
     answers = [held.answered_us for held in holds if held.answered_us is not None]
     records = {
-        record.account: replace(
-            record,
+        record.account: record._replace(
             answered_us=min(answers) if answers else None,
             ended_us=last.ended_us,
             duration_s=max(held.duration_s for held in holds),

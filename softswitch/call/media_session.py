@@ -45,7 +45,7 @@ class MediaSession:
     def __init__(self, call_id: CallId, caller: Caller, media_host: Callable[[str], str]) -> None:
         self.allocated = False
         self._call_id = call_id
-        self._session_id = int(call_id[:8], 16)
+        self._session_id = int(call_id[-8:], 16)  # its head is the time, and so not unique
         self._version = SESSION_VERSION_FIRST
         self._caller = caller
         self._media_host = media_host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
@@ -57,8 +56,8 @@ def make_order(kind: str, call: int, argument: int) -> Order:
     if kind == "void":
         return Void(f"{call_id}:b1")
     settlement = make_settlement(f"{call_id}", argument, rate, account)
-    trusted = replace(settlement.charges[0], trusted=argument % 3 == 0)
-    return replace(settlement, charges=(trusted,))
+    trusted = settlement.charges[0]._replace(trusted=argument % 3 == 0)
+    return settlement._replace(charges=(trusted,))
 
 
 kinds = st.sampled_from(("hold", "hold", "hold", "extend", "answered", "void", "settle", "settle"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from billing.ledger import (
@@ -97,7 +95,7 @@ def test_a_changed_field_is_found(field: str, value: object) -> None:
     """Every field of an entry is covered by its hash."""
     rows = chain(100, -30, -20)
     entry, previous, own = rows[1]
-    rows[1] = (replace(entry, **{field: value}), previous, own)  # type: ignore[arg-type]
+    rows[1] = (entry._replace(**{field: value}), previous, own)  # type: ignore[arg-type]
     assert "2: was changed after it was written" in problems(rows)
 
 
@@ -105,7 +103,7 @@ def test_a_changed_entry_with_a_new_hash_is_found_at_the_next() -> None:
     """Who changes one entry would have to rewrite all that follow."""
     rows = chain(100, -30, -20)
     entry, previous, _ = rows[1]
-    changed = replace(entry, text="other")
+    changed = entry._replace(text="other")
     rows[1] = (changed, previous, chain_hash(previous, changed))
     assert problems(rows) == ["3: does not follow the entry before it"]
 

@@ -213,8 +213,8 @@ def test_a_call_that_outlived_the_store_pays_from_the_pool(connection: Connectio
     pool goes, and the operator bears the rest."""
     work.hold(connection, make_request("c1"))
     settlement = make_settlement("c1", 400)
-    trusted = replace(settlement.charges[0], trusted=True)
-    settled = work.settle(connection, replace(settlement, charges=(trusted,)))
+    trusted = settlement.charges[0]._replace(trusted=True)
+    settled = work.settle(connection, settlement._replace(charges=(trusted,)))
     assert settled.charges[0].price_micros == 30 * CENTS  # seven minutes would cost 42 cents
     assert settled.charges[0].overrun_micros == 12 * CENTS
     assert pool(connection) == Pool(0, 0)
@@ -226,7 +226,7 @@ def test_a_call_with_two_paying_legs_is_settled_at_once(connection: Connection) 
         work.hold(connection, make_request("c1", leg=leg))
     settlement = make_settlement("c1", 30)
     inbound = Charge("c1:a", ACCOUNT, make_rate(), 30)
-    settled = work.settle(connection, replace(settlement, charges=(inbound, *settlement.charges)))
+    settled = work.settle(connection, settlement._replace(charges=(inbound, *settlement.charges)))
     assert len(settled.charges) == 2
     assert column(connection, "SELECT price_micros FROM cdr") == 12 * CENTS
     assert pool(connection) == Pool(18 * CENTS, 0)
@@ -236,8 +236,8 @@ def test_everyone_who_took_part_gets_a_record(connection: Connection) -> None:
     """The called account's record has no price; the caller's has."""
     work.hold(connection, make_request("c1"))
     settlement = make_settlement("c1", 30)
-    incoming = replace(settlement.records[0], account=OTHER, direction="in")
-    work.settle(connection, replace(settlement, records=(*settlement.records, incoming)))
+    incoming = settlement.records[0]._replace(account=OTHER, direction="in")
+    work.settle(connection, settlement._replace(records=(*settlement.records, incoming)))
     rows = connection.execute(text("SELECT account, price_micros, tariff FROM cdr ORDER BY id"))
     assert [tuple(row) for row in rows] == [(ACCOUNT, 6 * CENTS, "standard"), (OTHER, 0, None)]
 
@@ -247,8 +247,8 @@ def test_a_call_is_settled_whatever_its_number_is(connection: Connection, number
     """What a phone sent is cut to what the database takes; no text keeps a call from its bill."""
     work.hold(connection, make_request("c1"))
     settlement = make_settlement("c1", 30)
-    record = replace(settlement.records[0], caller=number, called_extension=number, trace=[number])
-    work.settle(connection, replace(settlement, records=(record,)))
+    record = settlement.records[0]._replace(caller=number, called_extension=number, trace=[number])
+    work.settle(connection, settlement._replace(records=(record,)))
     stored = str(column(connection, "SELECT caller FROM cdr"))
     assert stored[:2] == number[:2].replace("\0", "b")
     assert len(stored) <= 64
@@ -257,7 +257,7 @@ def test_a_call_is_settled_whatever_its_number_is(connection: Connection, number
 
 def test_an_internal_call_needs_no_hold(connection: Connection) -> None:
     """Its record is written once."""
-    settlement = replace(make_settlement("c1", 30), charges=())
+    settlement = make_settlement("c1", 30)._replace(charges=())
     work.settle(connection, settlement)
     work.settle(connection, settlement)
     assert count_rows(connection, "cdr") == 1
@@ -304,7 +304,7 @@ def test_a_crash_closes_all_legs_of_a_call_together(connection: Connection) -> N
     incoming = make_record(OTHER, called_extension="101")
     for leg, account in (("a", OTHER), ("b1", ACCOUNT)):
         request = make_request("c1", account=account, leg=leg)
-        work.hold(connection, replace(request, records=(make_record(), incoming)))
+        work.hold(connection, request._replace(records=(make_record(), incoming)))
         work.answered(connection, f"c1:{leg}", START_US)
     work.seen(connection, ["c1:a", "c1:b1"], START_US + 5_000_000)
     assert work.close_open(connection) == ["c1"]

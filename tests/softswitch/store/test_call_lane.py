@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -245,7 +244,7 @@ def test_an_order_that_the_database_refuses_fails_alone(bench: Bench) -> None:
     bench.threads.step()
     assert all(isinstance(outcome(held), HoldGranted) for held in holds)
     bad = make_settlement("c2", 30)
-    bad = replace(bad, records=(replace(bad.records[0], account="nobody"),))
+    bad = bad._replace(records=(bad.records[0]._replace(account="nobody"),))
     orders = [make_settlement("c1", 30), bad, make_settlement("c3", 30)]
     deferreds = [bench.order(order) for order in orders]
     bench.threads.step()

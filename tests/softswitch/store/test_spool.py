@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,8 +123,8 @@ def test_what_was_kept_survives_a_restart(
 def test_whatever_a_phone_sent_can_be_kept(spool: Spool) -> None:
     """A number that is no text, with a line break in it, comes back as it was."""
     settlement = make_settlement("c1", 1)
-    record = replace(settlement.records[0], caller="caf\udce9\n\0")
-    odd = replace(settlement, records=(record,))
+    record = settlement.records[0]._replace(caller="caf\udce9\n\0")
+    odd = settlement._replace(records=(record,))
     spool.append(odd)
     assert [one.records[0].caller for one in spool.begin_replay()] == [record.caller]
 
