@@ -51,7 +51,7 @@ from softswitch.commands import Commands
 from softswitch.config import Config, ConfigError, find, load
 from softswitch.control import ControlServer
 from softswitch.control_socket import ControlError
-from softswitch.ids import Tokens
+from softswitch.ids import CallIds, Tokens
 from softswitch.jobs import JOBS, run_job
 from softswitch.options import SwitchOptions
 from softswitch.options import SwitchOptions as Options  # the name that twistd looks for
@@ -342,6 +342,7 @@ class Switch(Service):
             ),
             now_s=monotonic_s,
             now_us=utc_us,
+            new_id=CallIds(tokens),
             token=tokens,
         )
         return calls, registrations, sip, hosts, trunks

@@ -27,15 +27,6 @@ def random_id(prefix: str) -> str:
     return f"{prefix}_{text}"
 
 
-def new_call_id() -> CallId:
-    """The id of a call tree for its whole life: the time in ms, then 64 random bits, in hex.
-
-    Ids in the order of their calls keep new rows together in every index that begins with them;
-    random ones change a page for each call, and read it first when the tables are large.
-    """
-    return CallId(f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}")
-
-
 class Tokens:
     """Tags, branches and Call-IDs: 64 random bits in hex, read from the system in blocks.
 
@@ -53,3 +44,18 @@ class Tokens:
             size = 2 * TOKEN_BYTES
             self._rest = [block[at : at + size] for at in range(0, len(block), size)]
         return self._rest.pop()
+
+
+class CallIds:
+    """Ids of call trees for their whole life: the time in ms, then 64 random bits, in hex.
+
+    Ids in the order of their calls keep new rows together in every index that begins with them;
+    random ones change a page for each call, and read it first when the tables are large.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def __call__(self) -> CallId:
+        """The id of a call that begins now."""
+        return CallId(f"{time.time_ns() // 1_000_000:012x}{self._tokens()}")

@@ -40,7 +40,7 @@ from softswitch.call.sip_side import SipSide
 from softswitch.call.targets import TargetFinder, Where
 from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock
-from softswitch.ids import AccountId, CallId, new_call_id
+from softswitch.ids import AccountId, CallId
 from softswitch.routing.free import INTERNAL, free_rate
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.permissions import why_stopped
@@ -102,7 +102,7 @@ class CallService(Service):
         settings: CallSettings,
         now_s: MonotonicClock,
         now_us: Callable[[], int],
-        new_id: Callable[[], CallId] = new_call_id,
+        new_id: Callable[[], CallId],
         token: Callable[[], str],
     ) -> None:
         self._reactor = reactor
