@@ -64,7 +64,11 @@ class NonceState(Enum):
 
 
 class Nonces:
-    """Issues nonces that prove themselves: time, salt and a keyed hash of both. Stores nothing."""
+    """Issues nonces that prove themselves: time, salt and a keyed hash of both. Stores nothing.
+
+    The hash is also over the ``source`` that asks, when it is given: a nonce that comes back from
+    there shows that its address is not forged, and another address cannot use it.
+    """
 
     def __init__(self, key: bytes, life_s: float = NONCE_LIFE_S) -> None:
         if not 16 <= len(key) <= 64:
@@ -72,26 +76,27 @@ class Nonces:
         self._key = key
         self._life_s = life_s
 
-    def issue(self, now_s: float, salt: bytes) -> str:
+    def issue(self, now_s: float, salt: bytes, source: str = "") -> str:
         """A new nonce. ``salt`` (4 to 32 random bytes) makes those of one millisecond differ."""
         if not 4 <= len(salt) <= 32:
             raise ValueError(f"a salt of {len(salt)} bytes, 4 to 32")
         stamp = int(now_s * 1000).to_bytes(8, "big")
-        return base64.urlsafe_b64encode(stamp + salt + self._seal(stamp + salt)).decode()
+        text = stamp + salt
+        return base64.urlsafe_b64encode(text + self._seal(text, source)).decode()
 
-    def check(self, nonce: str, now_s: float) -> NonceState:
+    def check(self, nonce: str, now_s: float, source: str = "") -> NonceState:
         """Whether this nonce is ours and still good. One from the future is as good as forged."""
         raw = _decoded(nonce)
-        if len(raw) < 28 or not hmac.compare_digest(self._seal(raw[:-16]), raw[-16:]):
+        if len(raw) < 28 or not hmac.compare_digest(self._seal(raw[:-16], source), raw[-16:]):
             return NonceState.FORGED
         age_s = now_s - int.from_bytes(raw[:8], "big") / 1000
         if age_s < -1:
             return NonceState.FORGED
         return NonceState.VALID if age_s <= self._life_s else NonceState.STALE
 
-    def _seal(self, text: bytes) -> bytes:
+    def _seal(self, text: bytes, source: str) -> bytes:
         # BLAKE2's own keyed mode (RFC 7693 2.9): a tenth of what HMAC-SHA-256 costs here.
-        return hashlib.blake2b(text, digest_size=16, key=self._key).digest()
+        return hashlib.blake2b(text + source.encode(), digest_size=16, key=self._key).digest()
 
 
 def _decoded(nonce: str) -> bytes:

@@ -138,6 +138,7 @@ class Admission:
         except RemoteError as error:
             return Answered(error.status_hint, str(error))
         if not self._domains.accepts(uri.host, flow):
+            self._authenticator.stranger(request, flow, now_s)
             return Answered(404, f"{uri.host} is not a domain of this switch")
         caller = self._caller(request, flow, snapshot, now_s)
         if isinstance(caller, Answered):

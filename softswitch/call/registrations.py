@@ -77,6 +77,7 @@ class Registrations:
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """Answer a REGISTER."""
         if not self._is_ours(request, flow):
+            self._authenticator.stranger(request, flow, now_s)
             self._stack.respond(tx, 404, now_s=now_s)  # RFC 3261 10.3 step 1
             return
         logins = self._snapshots.current.logins
