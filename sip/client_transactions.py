@@ -12,6 +12,7 @@ from sip.matching import ClientKey, client_key
 from sip.message import Request, Response
 from sip.steps import Steps
 from sip.transaction import ClientTransaction, Headers
+from sip.uri import parse_uri
 
 if TYPE_CHECKING:
     from sip.effects import Effects
@@ -69,6 +70,19 @@ class ClientTransactions(Steps[ClientTransaction]):
         tx = ClientTransaction((branch.lower(), sent.method), sent, flow, owner)
         self._begin(tx, now_s)
         return tx
+
+    def has_looped(self, request: Request) -> bool:
+        """Whether this is a request of ours that comes back as it went (16.3 step 4): one of its
+        Vias has our branch, and it is for the same user. For another user it is a spiral: somebody
+        forwarded it to a number of ours, and Max-Forwards counts those."""
+        vias = request.headers["via"]
+        if len(vias) == 1 and "," not in vias[0]:
+            return False  # from whoever sent it; a loop has ours below theirs
+        for via in request.vias[1:]:
+            tx = self._by_key.get(((via.branch or "").lower(), request.method))
+            if tx is not None and _user(tx.request.uri) == _user(request.uri):
+                return True
+        return False
 
     def cancel(self, tx: ClientTransaction, now_s: float, headers: Headers) -> None:
         """Take an INVITE back, now or at its first provisional response (9.1)."""
@@ -215,3 +229,7 @@ def _same_branch(invite: Request, method: str) -> Request:
     if "route" in asked:
         headers["route"] = asked["route"]
     return Request(method, invite.uri, headers, b"", invite.charset)
+
+
+def _user(uri_text: str) -> str | None:
+    return parse_uri(uri_text).user

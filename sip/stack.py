@@ -53,6 +53,7 @@ class Stack:
         self._effects = Effects()
         timers = timers or Timers()
         limits = limits or Limits()
+        self._banned = limits.banned
         self._rate = RequestRate(limits)
         self._clients = ClientTransactions(self._effects, timers, token)
         self._servers = ServerTransactions(
@@ -62,6 +63,7 @@ class Stack:
             Acceptance(allow, supported),
             limits,
             server_name,
+            self._clients.has_looped,
         )
 
     @property
@@ -82,6 +84,9 @@ class Stack:
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
         """Take one datagram, or one message of a stream."""
         is_response = data.startswith(b"SIP/2.0 ")
+        if not is_response and flow.remote.host in self._banned:
+            self._effects.counters.banned += 1
+            return
         if not is_response and not self._rate.admits(flow.remote.host, now_s):
             self._effects.counters.over_rate += 1
             return

@@ -11,7 +11,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,10 @@ from sip.stack import Limits, Stack
 from sip.transport import Listener, ListenFailed, reason_text
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.bans import BanRules, Bans
+from softswitch.call.defence import Defence
 from softswitch.call.hosts import TrunkHosts
-from softswitch.call.identify import Domains
+from softswitch.call.identify import Domains, trunk_at
 from softswitch.call.legs import ALLOW
 from softswitch.call.listening import Listening
 from softswitch.call.live_view import LiveView
@@ -163,12 +165,17 @@ class Switch(Service):
         await commands.reload()
         live = LiveCalls()
         media = self._make_media()
-        calls, registrations, sip, hosts = self._make_calls(
-            database, settlements, snapshots, live, media
+        hosts = TrunkHosts()
+        bans = self._make_bans(snapshots, hosts)
+        calls, registrations, sip = self._make_calls(
+            database, settlements, snapshots, live, media, hosts, bans
         )
         media.on_notice = calls.media_notice
         await registrations.load()
+        defence = Defence(bans, database, snapshots, live, now_s=monotonic_s, now_us=utc_us)
         await hosts.refresh(snapshots.current.trunks, reactor)
+        await defence.load(registrations.sources())
+        self._stops.append(defence.tick)
         snapshots.on_whole = lambda: Deferred.fromCoroutine(
             _logged(lambda: hosts.refresh(snapshots.current.trunks, reactor))
         )
@@ -185,9 +192,11 @@ class Switch(Service):
             snapshots,
             view,
             calls.route_state,
-            lambda: _in_use(calls, sip, media),
+            lambda: _in_use(calls, sip, media) | _kept_out(bans, sip),
+            defence,
         )
         self._run(control)
+        self._every(Defence.TICK_INTERVAL_S, defence.tick)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
         self._every(RELOAD_INTERVAL_S, commands.reload)
@@ -235,17 +244,20 @@ class Switch(Service):
         snapshots: SnapshotHolder,
         live: LiveCalls,
         media: MediaService,
-    ) -> tuple[CallService, Registrations, SipService, TrunkHosts]:
+        hosts: TrunkHosts,
+        bans: Bans,
+    ) -> tuple[CallService, Registrations, SipService]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            limits=self._limits(snapshots),
+            limits=self._limits(snapshots, hosts, bans),
         )
         registrar = Registrar()
-        authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
+        nonces = Nonces(secrets.token_bytes(32))
+        authenticator = Authenticator(config.domain, nonces, config.digest, bans)
         addresses = [listener.host for listener in (*config.udp, *config.tcp)]
         domains = Domains(
             config.domain, config.static_domain, [*addresses, config.advertised_address]
@@ -278,7 +290,6 @@ class Switch(Service):
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
             on_flow_lost=registrations.flow_lost,
         )
-        hosts = TrunkHosts()
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
@@ -302,19 +313,40 @@ class Switch(Service):
             now_us=utc_us,
             token=tokens,
         )
-        return calls, registrations, sip, hosts
+        return calls, registrations, sip
 
-    def _limits(self, snapshots: SnapshotHolder) -> Limits:
-        """Carriers bring many callers' requests from one address, so they are trusted too."""
+    def _limits(self, snapshots: SnapshotHolder, hosts: TrunkHosts, bans: Bans) -> Limits:
+        return Limits(
+            requests_per_source_s=self._config.limits.per_source_requests_s,
+            trusted=self._trusted(snapshots, hosts),
+            banned=bans.silenced,
+        )
+
+    def _make_bans(self, snapshots: SnapshotHolder, hosts: TrunkHosts) -> Bans:
         limits = self._config.limits
 
+        def homes(host: str) -> bool:
+            static = snapshots.current.static_users
+            return ("udp", host) in static or ("tcp", host) in static
+
+        return Bans(
+            BanRules(limits.ban_after, float(limits.ban_s)),
+            trusted=self._trusted(snapshots, hosts),
+            homes=homes,
+        )
+
+    def _trusted(self, snapshots: SnapshotHolder, hosts: TrunkHosts) -> Callable[[str], bool]:
+        """Who has no limits and is never banned: what is configured, and carriers, which bring many
+        callers' requests from one address: where they call from, and where we call them."""
+        networks = self._config.limits.trusted_sources
+
         def trusted(host: str) -> bool:
-            if host in snapshots.current.trunk_hosts:
+            if trunk_at(host, snapshots.current) is not None or host in hosts.addresses:
                 return True
             address = ip_address(host)
-            return any(address in network for network in limits.trusted_sources)
+            return any(address in network for network in networks)
 
-        return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
+        return trusted
 
     def _open_portal(
         self,
@@ -388,7 +420,20 @@ def _listeners(config: Config) -> Sequence[Listener]:
     ]
 
 
-def _in_use(calls: CallService, sip: SipService, media: MediaService) -> Mapping[str, int]:
+def _kept_out(bans: Bans, sip: SipService) -> dict[str, int]:
+    """What bans and limits did since the start, and how many bans there are."""
+    counters = sip.stack.counters
+    return {
+        "bans": len(bans),
+        "bans_begun": bans.begun,
+        "bans_without_room": bans.without_room,
+        "requests_dropped_banned": counters.banned,
+        "requests_dropped_over_rate": counters.over_rate,
+        "requests_refused_overload": counters.overload,
+    }
+
+
+def _in_use(calls: CallService, sip: SipService, media: MediaService) -> dict[str, int]:
     """What calls and requests take; all but the connections of idle phones comes back to 0."""
     return {
         "unsettled_calls": calls.calls_up,

@@ -11,6 +11,7 @@ from sip.message import Request
 from sip.uri import parse_uri
 from sip.values import parse_name_addr
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.bans import is_scanner
 from softswitch.call.identify import Domains, identify
 from softswitch.call.legs import Headers
 from softswitch.call.registrar import Registrar
@@ -149,6 +150,16 @@ class Admission:
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
         return Admitted(route(question, snapshot, state), trunk)
+
+    def note_options(self, request: Request, flow: Flow, now_s: float) -> None:
+        """Hold an OPTIONS against its source when it is not for us or a scanning tool's; others
+        are how phones and carriers see whether we are there."""
+        try:
+            is_ours = self._domains.accepts(parse_uri(request.uri).host, flow)
+        except RemoteError:
+            is_ours = False
+        if not is_ours or is_scanner(request.first("user-agent") or ""):
+            self._authenticator.stranger(request, flow, now_s)
 
     def _caller(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float

@@ -20,27 +20,36 @@ log = Logger()
 class TrunkHosts(dict[str, str]):
     """Address by host name. ``refresh`` at start, after changes, and once a minute."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: frozenset[str] = frozenset()
+        """Where trunks are called: their addresses, and those that their names stand for."""
+
     async def refresh(
         self, trunks: Mapping[str, Trunk], reactor: IReactorPluggableNameResolver
     ) -> None:
         """Look up every name; one that cannot be resolved keeps the address that it had."""
+        given: set[str] = set()
         for trunk in trunks.values():
-            host = _name_of(trunk)
+            host = _host_of(trunk)
             if host is None:
+                continue
+            if is_address(host):
+                given.add(host)
                 continue
             address = await _look_up(host, reactor)
             if address is not None:
                 self[host] = address
             elif host not in self:
                 log.warn("trunk {trunk}: {host} does not resolve", trunk=trunk.name, host=host)
+        self.addresses = frozenset((*given, *self.values()))
 
 
-def _name_of(trunk: Trunk) -> str | None:
+def _host_of(trunk: Trunk) -> str | None:
     try:
-        host = trunk_address(trunk.destination)[0].host
+        return trunk_address(trunk.destination)[0].host
     except RemoteError:
         return None
-    return None if is_address(host) else host
 
 
 def _look_up(host: str, reactor: Any) -> Deferred[str | None]:

@@ -221,6 +221,7 @@ class CallService(Service):
         elif request.method == "REGISTER":
             self._registrations.received(tx, request, flow, now_s)
         elif request.method == "OPTIONS":
+            self._admission.note_options(request, flow, now_s)
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
         else:  # BYE outside a dialog

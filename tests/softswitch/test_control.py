@@ -164,7 +164,7 @@ def test_a_routing_question_uses_the_snapshot_in_force(
          "noon is not a time like 2026-01-31T09:00:00Z"),
         (b'{"verb": "jobs run", "arguments": {"name": "x"}}',
          "x is not a job, the jobs are expire-bindings, expire-sessions"),
-        (b'{"verb": "bans lift", "arguments": {"address": "192.0.2.1"}}',
+        (b'{"verb": "bans lift", "arguments": {"source": "192.0.2.1"}}',
          "192.0.2.1 is not banned"),
     ],
 )  # fmt: skip
