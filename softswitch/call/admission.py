@@ -22,6 +22,7 @@ from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import PhoneCaller, Plan, RouteRequest, TrunkCaller
 from softswitch.routing.route import route
 
+LOOP_TURNS = 20  # calls between the same two numbers that ring at once; people make one or two
 RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
 
 
@@ -148,8 +149,20 @@ class Admission:
             return Answered(503, "too many calls a second", (("Retry-After", "1"),))
         question = RouteRequest(caller, uri.user or "", presented, to_datetime(now_us))
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
-        trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
-        return Admitted(route(question, snapshot, state), trunk)
+        plan = route(question, snapshot, state)
+        if not isinstance(caller, TrunkCaller):
+            return Admitted(plan, None)
+        if self._goes_round(plan):
+            return Answered(482, "the call goes round in a circle")
+        return Admitted(plan, caller.trunk)
+
+    def _goes_round(self, plan: Plan) -> bool:
+        """Whether a call of ours seems to come back through a carrier again and again: to a number
+        that is forwarded outside and from there to itself. A carrier's B2BUA may begin with a new
+        Max-Forwards and pass no header of ours on, so what counts is how many calls between the
+        same two numbers ring at once."""
+        number, caller = plan.number, plan.records[-1].caller if plan.records else ""
+        return bool(number and caller) and self._live.ringing(number or "", caller) >= LOOP_TURNS
 
     def note_options(self, request: Request, flow: Flow, now_s: float) -> None:
         """Hold an OPTIONS against its source when it is not for us or a scanning tool's; others

@@ -108,6 +108,7 @@ class Registrar:
             return change
         for bound in change.removed:
             self._remove(bound)
+            self._unslot(bound)
         for bound in change.added:
             self._put(bound)
         return self._list(login, now_us)
@@ -264,6 +265,12 @@ class Registrar:
     def _slot(self, bound: Bound) -> None:
         slot = bound.expires_us // SLOT_US + 1
         self._slots.setdefault(slot, set()).add((bound.login, bound.contact))
+
+    def _unslot(self, bound: Bound) -> None:
+        """A phone that binds and unbinds again and again must leave nothing behind; where it was
+        slotted is not kept, and there are as many slots as fit into the longest registration."""
+        for keys in self._slots.values():
+            keys.discard((bound.login, bound.contact))
 
     def _remove(self, bound: Bound) -> None:
         key = bound.login, bound.contact

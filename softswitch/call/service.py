@@ -7,6 +7,7 @@ One input is carried out whole before the next one: what an action causes comes 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,7 +37,7 @@ from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
 from softswitch.call.targets import TargetFinder
-from softswitch.call.view import LiveCalls
+from softswitch.call.view import LiveCalls, decrease
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
 from softswitch.routing.free import INTERNAL, free_rate
@@ -49,6 +50,8 @@ log = Logger()
 
 # Set by hand in tests of other sizes; a call that is up costs some 6 kB.
 CALLS_MAX = 20_000
+# From one address, a carrier's too, so that none takes all there is.
+CALLS_PER_SOURCE_MAX = 10_000
 DRAIN_POLL_S = 0.1
 
 
@@ -123,6 +126,7 @@ class CallService(Service):
         self._now_us = now_us
         self._new_id = new_id
         self._calls: dict[CallId, LiveCall] = {}
+        self._per_source: Counter[str] = Counter()
         self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
         self._timer: Timer | None = None
         self._timer_at_s = 0.0
@@ -228,7 +232,11 @@ class CallService(Service):
             self._stack.respond(tx, 481, now_s=now_s)
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
-        if self._draining or len(self._calls) >= CALLS_MAX:
+        if (
+            self._draining
+            or len(self._calls) >= CALLS_MAX
+            or self._per_source[flow.remote.host] >= CALLS_PER_SOURCE_MAX
+        ):
             self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
             return
         snapshot, now_us = self._snapshots.current, self._now_us()
@@ -260,6 +268,7 @@ class CallService(Service):
         live = LiveCall(machine, plan, caller, now_us, currencies)
         tx.owner = Role(live, "caller")
         self._calls[machine.id] = live
+        self._per_source[flow.remote.host] += 1
         self._live.started(machine.id, plan, now_us)
         if decided.trunk is not None:
             self._live.trunk_taken(decided.trunk)
@@ -297,7 +306,7 @@ class CallService(Service):
     def _answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
         self._sip_side.answer_caller(live, action, now_s)
         if action.status == 200:
-            self._live.answered(live.machine.id, self._wall_us(live, now_s))
+            self._live.answered(live.machine.id, live.plan, self._wall_us(live, now_s))
 
     def _launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         self._sip_side.launch(live, action, now_s)
@@ -364,6 +373,7 @@ class CallService(Service):
         # Balance and reports have changed only now: the boards look once more.
         written.addBoth(lambda _: self._live.changed_all(live.currencies))
         del self._calls[machine.id]
+        decrease(self._per_source, live.caller.flow.remote.host)
         self._live.ended(machine.id, live.plan)
         for branch in live.branches:
             self._free_trunk(branch)

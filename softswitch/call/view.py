@@ -46,6 +46,7 @@ class LiveCalls:
         self._accounts: Counter[AccountId] = Counter()
         self._numbers: Counter[str] = Counter()
         self._trunks: Counter[str] = Counter()
+        self._ringing: Counter[tuple[str, str]] = Counter()  # number of ours and whom its owner sees
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
 
     def __len__(self) -> int:
@@ -75,10 +76,14 @@ class LiveCalls:
             self._accounts[view.account] += 1
         if plan.number:
             self._numbers[plan.number] += 1
+            if views:
+                self._ringing[plan.number, views[-1].caller] += 1
         self._tell(views)
 
-    def answered(self, call_id: CallId, answered_us: int) -> None:
+    def answered(self, call_id: CallId, plan: Plan, answered_us: int) -> None:
         """Somebody answered it."""
+        before = self._views.get(call_id, ())
+        self._stop_ringing(before, plan)
         views = tuple(
             CallView(
                 call_id=view.call_id,
@@ -92,7 +97,7 @@ class LiveCalls:
                 started_us=view.started_us,
                 answered_us=answered_us,
             )
-            for view in self._views.get(call_id, ())
+            for view in before
         )
         self._views[call_id] = views
         self._tell(views)
@@ -101,9 +106,10 @@ class LiveCalls:
         """It is over."""
         views = self._views.pop(call_id, ())
         for view in views:
-            _decrease(self._accounts, view.account)
+            decrease(self._accounts, view.account)
         if plan.number:
-            _decrease(self._numbers, plan.number)
+            decrease(self._numbers, plan.number)
+            self._stop_ringing(views, plan)
         self._tell(views)
 
     def trunk_taken(self, trunk: str) -> None:
@@ -112,7 +118,7 @@ class LiveCalls:
 
     def trunk_freed(self, trunk: str) -> None:
         """And ended."""
-        _decrease(self._trunks, trunk)
+        decrease(self._trunks, trunk)
 
     # --- asked ---
 
@@ -123,6 +129,10 @@ class LiveCalls:
     def number_calls(self, number: str) -> int:
         """Calls to a number of ours."""
         return self._numbers[number]
+
+    def ringing(self, number: str, caller: str) -> int:
+        """Calls of one caller number to a number of ours that nobody has answered."""
+        return self._ringing[number, caller]
 
     def trunk_calls(self, trunk: str) -> int:
         """Branches on a trunk, in both directions."""
@@ -161,12 +171,16 @@ class LiveCalls:
         for account in accounts:
             self.changed(account)
 
+    def _stop_ringing(self, views: tuple[CallView, ...], plan: Plan) -> None:
+        if plan.number and views and views[-1].state == "ringing":
+            decrease(self._ringing, (plan.number, views[-1].caller))
+
     def _tell(self, views: Iterable[CallView]) -> None:
         for view in views:
             self.changed(view.account)
 
 
-def _decrease(counter: Counter[K], key: K) -> None:
+def decrease(counter: Counter[K], key: K) -> None:
     """Counters keep no zeros, or they would grow with every number ever called."""
     counter[key] -= 1
     if counter[key] <= 0:

@@ -23,7 +23,7 @@ def test_a_call_counts_for_every_account_and_its_number_until_it_ends() -> None:
     live = LiveCalls()
     live.started(CALL, PLAN, 1)
     assert (live.account_calls(A), live.account_calls(B), live.number_calls("+370")) == (1, 1, 1)
-    live.answered(CALL, 5)
+    live.answered(CALL, PLAN, 5)
     assert [(view.account, view.state, view.answered_us) for view in live.calls()] == [
         (A, "talking", 5),
         (B, "talking", 5),
@@ -65,3 +65,20 @@ def test_a_trunk_keeps_no_zero() -> None:
     live.trunk_freed("carrier")
     assert live.trunk_calls("carrier") == 0
     assert not live._trunks
+
+
+def test_what_rings_is_counted_by_both_numbers() -> None:
+    """Until it is answered or over, whichever comes first; no zeros are kept."""
+    live = LiveCalls()
+    for number in range(3):
+        live.started(CallId(f"{number}"), PLAN, 1)
+    assert live.ringing("+370", "+371") == 3
+    live.answered(CallId("0"), PLAN, 2)
+    live.answered(CallId("0"), PLAN, 3)
+    live.ended(CallId("0"), PLAN)
+    live.ended(CallId("1"), PLAN)
+    assert (live.ringing("+370", "+371"), live.ringing("+370", "+372")) == (1, 0)
+    live.ended(CallId("2"), PLAN)
+    assert live.ringing("+370", "+371") == 0
+    live.ringing("+370", "unknown")
+    assert not live._ringing
