@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sip.errors import LocalError
+from sip.errors import LocalError, RemoteError
 from sip.events import RequestFailed, ResponseReceived
 from sip.machines import Action, Input, State, response_input
 from sip.matching import ClientKey, client_key
@@ -13,6 +13,7 @@ from sip.message import Request, Response
 from sip.steps import Steps
 from sip.transaction import ClientTransaction, Headers
 from sip.uri import parse_uri
+from sip.values import parse_via
 
 if TYPE_CHECKING:
     from sip.effects import Effects
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 BRANCH_PREFIX = "z9hG4bK"
 MAX_FORWARDS = "70"  # RFC 3261 8.1.1.6
+
+VIAS_MAX = 70
+"""Looked at for our own branch: hops that a request has without a loop (8.1.1.6)."""
 
 FORKS_MAX = 32
 """2xx with different To tags that one INVITE may bring; more is a flood, not a forking proxy."""
@@ -78,8 +82,12 @@ class ClientTransactions(Steps[ClientTransaction]):
         vias = request.headers["via"]
         if len(vias) == 1 and "," not in vias[0]:
             return False  # from whoever sent it; a loop has ours below theirs
-        for via in request.vias[1:]:
-            tx = self._by_key.get(((via.branch or "").lower(), request.method))
+        try:
+            branches = [parse_via(value).branch for value in request.values("via")[1:VIAS_MAX]]
+        except RemoteError:
+            return False  # nobody reads those but who wrote them
+        for branch in branches:
+            tx = self._by_key.get(((branch or "").lower(), request.method))
             if tx is not None and _user(tx.request.uri) == _user(request.uri):
                 return True
         return False

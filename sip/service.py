@@ -66,7 +66,7 @@ class SipService(Service):
         self._make_socket = make_socket
         self._udp: dict[Address, UdpListener] = {}
         self._local: dict[Listener, Address] = {}
-        self._streams = StreamTransport(reactor, self._receive, self._note_lost)
+        self._streams = StreamTransport(reactor, self._receive, self._note_lost, stack.banned)
         self._lost: list[Flow] = []
         self._timer: Any = None
         self._timer_at_s = 0.0

@@ -53,7 +53,7 @@ class Stack:
         self._effects = Effects()
         timers = timers or Timers()
         limits = limits or Limits()
-        self._banned = limits.banned
+        self.banned = limits.banned
         self._rate = RequestRate(limits)
         self._clients = ClientTransactions(self._effects, timers, token)
         self._servers = ServerTransactions(
@@ -84,7 +84,7 @@ class Stack:
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
         """Take one datagram, or one message of a stream."""
         is_response = data.startswith(b"SIP/2.0 ")
-        if not is_response and flow.remote.host in self._banned:
+        if not is_response and flow.remote.host in self.banned:
             self._effects.counters.banned += 1
             return
         if not is_response and not self._rate.admits(flow.remote.host, now_s):

@@ -7,7 +7,7 @@ TLS will be another ``Connect`` and ``listen`` with the same connections.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -201,10 +201,13 @@ class StreamTransport:
     and for one that we opened also numbered 0, as it was asked for.
     """
 
-    def __init__(self, reactor: Any, deliver: Deliver, on_lost: LostFlow) -> None:
+    def __init__(
+        self, reactor: Any, deliver: Deliver, on_lost: LostFlow, banned: Container[str] = ()
+    ) -> None:
         self.reactor = reactor
         self.deliver = deliver
         self._on_lost = on_lost
+        self._banned = banned
         self._ports: list[Any] = []
         self._connections: dict[int, SipConnection] = {}
         self._opened: dict[Address, SipConnection] = {}
@@ -257,6 +260,8 @@ class StreamTransport:
 
     def accept(self, host: str) -> SipConnection | None:
         """Number a connection that a peer opened, or ``None`` to refuse it."""
+        if host in self._banned:
+            return None
         count = self._per_source.get(host, 0)
         if count >= CONNECTIONS_PER_SOURCE_MAX or len(self._connections) >= CONNECTIONS_MAX:
             return None

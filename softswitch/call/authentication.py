@@ -73,7 +73,7 @@ class Authenticator:
         self, realm: str, nonces: Nonces, algorithms: Sequence[str], bans: Bans | None = None
     ) -> None:
         self.realm = realm
-        self.bans = bans or Bans()
+        self.bans = Bans() if bans is None else bans
         self._nonces = nonces
         self._counts = NonceCounts()
         self._algorithms = tuple(algorithms)

@@ -46,7 +46,7 @@ class LiveCalls:
         self._accounts: Counter[AccountId] = Counter()
         self._numbers: Counter[str] = Counter()
         self._trunks: Counter[str] = Counter()
-        self._ringing: Counter[tuple[str, str]] = Counter()  # number of ours and whom its owner sees
+        self._ringing: Counter[tuple[str, str]] = Counter()  # a number of ours, who calls it
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
 
     def __len__(self) -> int:

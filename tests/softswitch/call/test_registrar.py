@@ -279,6 +279,19 @@ def test_expire_tells_what_ended_once() -> None:
     assert len(registrar) == 0
 
 
+def test_phone_that_comes_and_goes_leaves_nothing() -> None:
+    """Thousands of contacts within an hour, never more than one at a time."""
+    registrar = Registrar()
+    for number in range(1000):
+        contact = f"<sip:{number}@192.0.2.1>"
+        for cseq, expires in ((2 * number + 1, "3600"), (2 * number + 2, "0")):
+            asked = register(contact, expires=expires, cseq=cseq, call_id=f"{number}@phone")
+            assert registrar.register(LOGIN, asked, flow(), 0).status == 200
+    assert len(registrar) == 0
+    assert not [key for keys in registrar._slots.values() for key in keys]
+    assert not registrar._connections
+
+
 def test_forget_removes_a_login() -> None:
     """For users that are deleted."""
     registrar = Registrar()
