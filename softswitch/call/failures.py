@@ -1,8 +1,9 @@
-"""Wrong passwords counted by source and login: what bans and warnings are decided on."""
+"""Wrong passwords counted by source and login: what bans of logins are decided on."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import ceil
 
 ENTRIES_MAX = 10_000  # sources and logins remembered; a scan of more pushes out the oldest
 DECAY_S = 60.0  # one failure is forgiven each minute
@@ -11,7 +12,8 @@ DECAY_S = 60.0  # one failure is forgiven each minute
 class FailureCounts:
     """Recent failures of each (source host, login), in bounded memory.
 
-    The count falls by one every ``decay_s`` and ends with a success.
+    The count falls by one every ``decay_s``, a part of one counting as one, and ends with a
+    success.
     """
 
     def __init__(self, entries_max: int = ENTRIES_MAX, decay_s: float = DECAY_S) -> None:
@@ -30,11 +32,11 @@ class FailureCounts:
         self._entries.move_to_end(key)
         if len(self._entries) > self._entries_max:
             self._entries.popitem(last=False)
-        return max(1, int(level))
+        return ceil(level)
 
     def count(self, host: str, login: str, now_s: float) -> int:
         """Failures that are not forgiven yet."""
-        return int(self._level((host, login), now_s))
+        return ceil(self._level((host, login), now_s))
 
     def forgive(self, host: str, login: str) -> None:
         """The right password came: forget the wrong ones."""

@@ -341,6 +341,7 @@ def test_failures_decay() -> None:
     assert counts.count("h", "l", 0.0) == 5
     assert counts.count("h", "l", 120.0) == 3
     assert counts.add("h", "l", 120.0) == 4
+    assert counts.count("h", "l", 150.0) == 4
     assert counts.count("h", "l", 10_000.0) == 0
     assert counts.count("h", "never", 0.0) == 0
 

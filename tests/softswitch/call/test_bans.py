@@ -50,6 +50,14 @@ def test_wrong_passwords_ban_the_login_at_its_source_alone() -> None:
     assert not bans.silenced
 
 
+def test_so_many_tries_within_seconds_are_so_many() -> None:
+    """What is forgiven meanwhile does not make one more of them free."""
+    bans = Bans(RULES)
+    for second in range(AFTER):
+        bans.failed(HOME, "1", float(second))
+    assert bans.of_login(HOME, "1", 3.0)
+
+
 def test_many_logins_without_a_success_ban_the_source() -> None:
     """Its requests are not read any more."""
     bans = Bans(RULES)
