@@ -182,7 +182,7 @@ class Switch(Service):
         self._run(media)
         self._run(sip)
         self._run(calls)
-        view = LiveView(live, registrations)
+        view = LiveView(live, registrations, defence)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,

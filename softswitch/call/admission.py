@@ -15,14 +15,14 @@ from softswitch.call.bans import is_scanner
 from softswitch.call.identify import Domains, identify
 from softswitch.call.legs import Headers
 from softswitch.call.registrar import Registrar
-from softswitch.call.view import LiveCalls
+from softswitch.call.view import LiveCalls, forwarded_ends
 from softswitch.clock import to_datetime
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.routing.plan import PhoneCaller, Plan, RouteRequest, TrunkCaller
 from softswitch.routing.route import route
 
-LOOP_TURNS = 20  # calls between the same two numbers that ring at once; people make one or two
+LOOP_TURNS = 100  # calls between the same two numbers at once; Max-Forwards mostly ends it before
 RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
 
 
@@ -160,9 +160,9 @@ class Admission:
         """Whether a call of ours seems to come back through a carrier again and again: to a number
         that is forwarded outside and from there to itself. A carrier's B2BUA may begin with a new
         Max-Forwards and pass no header of ours on, so what counts is how many calls between the
-        same two numbers ring at once."""
-        number, caller = plan.number, plan.records[-1].caller if plan.records else ""
-        return bool(number and caller) and self._live.ringing(number or "", caller) >= LOOP_TURNS
+        same two numbers are on their way outside at once."""
+        ends = forwarded_ends(plan)
+        return ends is not None and self._live.forwarded(ends) >= LOOP_TURNS
 
     def note_options(self, request: Request, flow: Flow, now_s: float) -> None:
         """Hold an OPTIONS against its source when it is not for us or a scanning tool's; others

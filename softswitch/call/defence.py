@@ -16,6 +16,7 @@ from softswitch.call.bans import Ban, Bans
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock
+from softswitch.ids import AccountId
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.bans import Key, Row, read_bans, report_row, write_bans
 
@@ -86,7 +87,19 @@ class Defence:
     def later_report(self) -> Callable[[], list[Row]]:
         """What makes the rows of ``bans list`` as things stand now; to be called in a thread."""
         bans = self._bans.all()
-        return lambda: [
+        return lambda: self._rows(bans)
+
+    def report_of(self, account: AccountId) -> list[Row]:
+        """The rows of the bans of an account's logins."""
+        logins = self._snapshots.current.logins
+        return self._rows(
+            ban
+            for ban in self._bans.all()
+            if (login := logins.get(ban.login)) is not None and login.account == account
+        )
+
+    def _rows(self, bans: Iterable[Ban]) -> list[Row]:
+        return [
             report_row(b.source, b.login, b.reason, self._us(b.since_s), self._us(b.until_s))
             for b in sorted(bans, key=lambda ban: ban.since_s)
         ]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from softswitch.ids import AccountId, CallId
-from softswitch.routing.plan import Plan
+from softswitch.routing.plan import DialTrunks, Plan
 
 K = TypeVar("K")
+Ends = tuple[str, str]  # a number of ours, and who calls it
 
 SUBSCRIBERS_MAX = 50  # live boards of one account; each costs a wake-up per change
 
@@ -46,7 +47,7 @@ class LiveCalls:
         self._accounts: Counter[AccountId] = Counter()
         self._numbers: Counter[str] = Counter()
         self._trunks: Counter[str] = Counter()
-        self._ringing: Counter[tuple[str, str]] = Counter()  # a number of ours, who calls it
+        self._forwarded: Counter[Ends] = Counter()
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
 
     def __len__(self) -> int:
@@ -76,14 +77,14 @@ class LiveCalls:
             self._accounts[view.account] += 1
         if plan.number:
             self._numbers[plan.number] += 1
-            if views:
-                self._ringing[plan.number, views[-1].caller] += 1
+            if (ends := forwarded_ends(plan)) is not None:
+                self._forwarded[ends] += 1
         self._tell(views)
 
     def answered(self, call_id: CallId, plan: Plan, answered_us: int) -> None:
         """Somebody answered it."""
         before = self._views.get(call_id, ())
-        self._stop_ringing(before, plan)
+        self._end_ringing(before, plan)
         views = tuple(
             CallView(
                 call_id=view.call_id,
@@ -109,7 +110,7 @@ class LiveCalls:
             decrease(self._accounts, view.account)
         if plan.number:
             decrease(self._numbers, plan.number)
-            self._stop_ringing(views, plan)
+            self._end_ringing(views, plan)
         self._tell(views)
 
     def trunk_taken(self, trunk: str) -> None:
@@ -130,9 +131,9 @@ class LiveCalls:
         """Calls to a number of ours."""
         return self._numbers[number]
 
-    def ringing(self, number: str, caller: str) -> int:
-        """Calls of one caller number to a number of ours that nobody has answered."""
-        return self._ringing[number, caller]
+    def forwarded(self, ends: Ends) -> int:
+        """Calls between these two that go on outside and that nobody has answered."""
+        return self._forwarded[ends]
 
     def trunk_calls(self, trunk: str) -> int:
         """Branches on a trunk, in both directions."""
@@ -171,13 +172,25 @@ class LiveCalls:
         for account in accounts:
             self.changed(account)
 
-    def _stop_ringing(self, views: tuple[CallView, ...], plan: Plan) -> None:
-        if plan.number and views and views[-1].state == "ringing":
-            decrease(self._ringing, (plan.number, views[-1].caller))
+    def _end_ringing(self, views: tuple[CallView, ...], plan: Plan) -> None:
+        ends = forwarded_ends(plan)
+        if ends is not None and views and views[0].state == "ringing":
+            decrease(self._forwarded, ends)
 
     def _tell(self, views: Iterable[CallView]) -> None:
         for view in views:
             self.changed(view.account)
+
+
+def forwarded_ends(plan: Plan) -> Ends | None:
+    """The ends of a call to a number of ours that is forwarded outside; ``None`` for any other, and
+    for callers who withhold their number."""
+    if plan.number is None or not plan.records:
+        return None
+    caller = plan.records[-1].caller  # whom the owner of the number sees
+    if not caller or not any(isinstance(step, DialTrunks) for step in plan.steps):
+        return None
+    return plan.number, caller
 
 
 def decrease(counter: Counter[K], key: K) -> None:

@@ -14,6 +14,7 @@ from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import CallId
 from softswitch.routing.model import CallFlow, RoutingSnapshot
+from softswitch.routing.plan import Plan
 from tests.softswitch.call.phones import DOMAIN, SWITCH, flow, invite
 from tests.softswitch.routing.world import ANNA, RIGA_NUMBER, riga, snapshot
 
@@ -52,40 +53,52 @@ def from_carrier(caller: str = CALLER) -> Request:
     return request
 
 
-def carrier_snapshot() -> RoutingSnapshot:
-    """The number rings a user."""
-    called = CallFlow(RIGA_NUMBER, {"user": ANNA}, 20)
+def carrier_snapshot(target: dict[str, str]) -> RoutingSnapshot:
+    """Where calls to the number go."""
+    called = CallFlow(RIGA_NUMBER, target, 20)
     return snapshot(riga(flows={RIGA_NUMBER: called}), trunk_hosts={CARRIER: "carrier"})
 
 
-def admitted(gate: Gate, request: Request) -> Admitted:
-    """A call that may be tried."""
-    decided = gate.decide(request, CARRIER, carrier_snapshot())
+OUTSIDE = carrier_snapshot({"external": "+37120000001"})
+INSIDE = carrier_snapshot({"user": ANNA})
+
+
+def admitted(gate: Gate, request: Request, known: RoutingSnapshot = OUTSIDE) -> Admitted:
+    """A call from the carrier that may be tried."""
+    decided = gate.decide(request, CARRIER, known)
     assert isinstance(decided, Admitted)
     return decided
 
 
-def test_a_call_that_comes_back_again_and_again_ends() -> None:
-    """So many between the same two numbers that ring at once: 482, which no carrier is tried
-    after; the other calls to that number go on, and so do these when they ring no more."""
-    gate = Gate()
+def ring(gate: Gate, caller: str, known: RoutingSnapshot) -> Plan:
+    """As many calls at once as a loop may have turns, of one plan."""
     for number in range(LOOP_TURNS):
-        plan = admitted(gate, from_carrier()).plan
+        plan = admitted(gate, from_carrier(caller), known).plan
         gate.live.started(CallId(f"{number}"), plan, NOON_US)
-    decided = gate.decide(from_carrier(), CARRIER, carrier_snapshot())
+    return plan
+
+
+def test_a_call_that_comes_back_again_and_again_ends() -> None:
+    """So many between the same two numbers that go outside at once: 482, after which no other
+    carrier is tried; other calls to that number go on, and so do these when fewer ring."""
+    gate = Gate()
+    plan = ring(gate, CALLER, OUTSIDE)
+    decided = gate.decide(from_carrier(), CARRIER, OUTSIDE)
     assert isinstance(decided, Answered)
     assert decided.status == 482
     admitted(gate, from_carrier("+4915100000002"))
-    gate.live.answered(CallId("0"), plan, NOON_US)
+    gate.live.ended(CallId("0"), plan)
     admitted(gate, from_carrier())
 
 
-def test_callers_without_a_number_are_many() -> None:
-    """They have nothing in common."""
+@pytest.mark.parametrize(
+    ("caller", "known"), [("anonymous", OUTSIDE), (CALLER, INSIDE)], ids=["withheld", "inside"]
+)
+def test_many_calls_that_cannot_be_a_loop_go_through(caller: str, known: RoutingSnapshot) -> None:
+    """Callers without a number have nothing in common; and what rings a phone comes not back."""
     gate = Gate()
-    for number in range(LOOP_TURNS + 1):
-        plan = admitted(gate, from_carrier("anonymous")).plan
-        gate.live.started(CallId(f"{number}"), plan, NOON_US)
+    ring(gate, caller, known)
+    admitted(gate, from_carrier(caller), known)
 
 
 def test_calls_of_strangers_ban_their_source() -> None:

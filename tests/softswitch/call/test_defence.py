@@ -194,3 +194,14 @@ def test_one_line_a_ban_and_the_board_is_told(database: Database) -> None:
         ("lifted", "203.0.113.7", "wrong passwords"),
     ]
     assert len(told) == 2
+
+
+def test_an_account_sees_the_bans_of_its_logins(database: Database) -> None:
+    """Not those of others, nor of sources as a whole."""
+    site = Site(database)
+    site.ban()
+    site.ban("999", source="203.0.113.8")
+    site.bans.probed("198.51.100.9", "x", "friendly-scanner", site.now_s)
+    (row,) = site.defence.report_of(ACCOUNT)
+    assert (row["source"], row["login"]) == ("203.0.113.7", "883")
+    assert site.defence.report_of(AccountId("000000213")) == []

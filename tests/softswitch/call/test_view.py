@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softswitch.call.view import SUBSCRIBERS_MAX, LiveCalls, TooManySubscribers
 from softswitch.ids import AccountId, CallId
-from softswitch.routing.plan import Plan, Record
+from softswitch.routing.plan import DialTrunks, Plan, Record
 
 A, B = AccountId("000000001"), AccountId("000000002")
 CALL = CallId("c1")
@@ -67,18 +69,21 @@ def test_a_trunk_keeps_no_zero() -> None:
     assert not live._trunks
 
 
-def test_what_rings_is_counted_by_both_numbers() -> None:
+def test_what_is_forwarded_outside_is_counted_by_both_numbers_while_it_rings() -> None:
     """Until it is answered or over, whichever comes first; no zeros are kept."""
+    outside = DialTrunks("+49", ("carrier",), "+370", None, 20)
+    plan, ends = replace(PLAN, steps=(outside,)), ("+370", "+371")
     live = LiveCalls()
     for number in range(3):
-        live.started(CallId(f"{number}"), PLAN, 1)
-    assert live.ringing("+370", "+371") == 3
-    live.answered(CallId("0"), PLAN, 2)
-    live.answered(CallId("0"), PLAN, 3)
-    live.ended(CallId("0"), PLAN)
-    live.ended(CallId("1"), PLAN)
-    assert (live.ringing("+370", "+371"), live.ringing("+370", "+372")) == (1, 0)
-    live.ended(CallId("2"), PLAN)
-    assert live.ringing("+370", "+371") == 0
-    live.ringing("+370", "unknown")
-    assert not live._ringing
+        live.started(CallId(f"{number}"), plan, 1)
+    live.started(CallId("inside"), PLAN, 1)
+    assert live.forwarded(ends) == 3
+    live.answered(CallId("0"), plan, 2)
+    live.answered(CallId("0"), plan, 3)
+    live.ended(CallId("0"), plan)
+    live.ended(CallId("1"), plan)
+    live.ended(CallId("inside"), PLAN)
+    assert (live.forwarded(ends), live.forwarded(("+370", "+372"))) == (1, 0)
+    live.ended(CallId("2"), plan)
+    assert live.forwarded(ends) == 0
+    assert not live._forwarded
