@@ -19,12 +19,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
-from softswitch.call.failures import FailureCounts
+from softswitch.call.failures import WINDOW_S, FailureCounts, Tried
 
-# Phones register again within an hour (registrar.EXPIRES_MAX_S) and each time prove their source:
-# within twice that an address with phones behind it has at least one success.
-WINDOW_S = 7200.0
 BAN_MAX_S = 86_400.0  # what a repeated ban grows to; by then another customer may have the address
 REMEMBERED_S = 86_400.0  # how long after its end a ban makes the next one longer
 
@@ -32,9 +30,9 @@ LOGIN_BANS_MAX = 10_000  # 250 bytes each, as for the other tables below
 LOGIN_BANS_PER_SOURCE_MAX = 100  # beyond it the oldest of that source gives way
 SOURCE_BANS_MAX = 10_000
 PROBER_BANS_MAX = 1_000  # sources that may be forged
-TRIED_SOURCES_MAX = 5_000  # whose tried logins are remembered, at most ``BanRules.after`` of each
 PROVED_SOURCES_MAX = 50_000  # addresses with phones behind them
 PAST_MAX = 10_000
+STEP_MAX = 1_000  # ends and news of one second: some 5 ms, and rows that do not hold up a call
 NAME_CHARS_MAX = 64  # of a login that is remembered; ours are shorter
 
 # Tools that look for open switches; compared in lower case. One sign of several: it counts only in
@@ -84,32 +82,6 @@ class BanNews:
     ban: Ban
 
 
-class Tried:
-    """Different names that each source has tried within ``WINDOW_S``, in bounded memory."""
-
-    def __init__(self, sources_max: int = TRIED_SOURCES_MAX) -> None:
-        self._sources_max = sources_max
-        self._names: OrderedDict[str, dict[str, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return sum(map(len, self._names.values()))
-
-    def add(self, source: str, name: str, most: int, now_s: float) -> int:
-        """Note a try; how many different ones there are, ``most`` at most."""
-        names = self._names.pop(source, {})
-        names = {old: at_s for old, at_s in names.items() if now_s - at_s < WINDOW_S}
-        if len(names) < most:
-            names[name] = now_s
-        self._names[source] = names
-        if len(self._names) > self._sources_max:
-            self._names.popitem(last=False)
-        return len(names)
-
-    def forget(self, source: str) -> None:
-        """Begin anew for a source."""
-        self._names.pop(source, None)
-
-
 def _nobody(_source: str) -> bool:
     return False
 
@@ -142,6 +114,7 @@ class Bans:
         self._asked = Tried()  # without
         self._proved: OrderedDict[str, float] = OrderedDict()  # source -> its latest success
         self._past: OrderedDict[Key, Ban] = OrderedDict()  # ended by themselves
+        self._ends: list[tuple[float, str, str]] = []  # a heap; also of bans that are gone
         self._news: list[BanNews] = []
 
     def __len__(self) -> int:
@@ -202,6 +175,9 @@ class Bans:
         ban = None if found is None else found.get(login[:NAME_CHARS_MAX])
         return None if ban is None or ban.until_s <= now_s else ban
 
+    def _find(self, source: str, login: str) -> Ban | None:
+        return self._logins.get(source, {}).get(login) if login else self.silenced.get(source)
+
     def all(self) -> list[Ban]:
         """Every ban in force."""
         return [*self.silenced.values(), *(b for s in self._logins.values() for b in s.values())]
@@ -223,10 +199,15 @@ class Bans:
         return ended
 
     def expire(self, now_s: float) -> None:
-        """End what is over; to be called every second."""
-        for ban in [ban for ban in self.all() if ban.until_s <= now_s]:
-            self._end(ban, "ended")
-            self._remember(ban)
+        """End what is over, ``STEP_MAX`` at most; to be called every second."""
+        left = STEP_MAX
+        while left and self._ends and self._ends[0][0] <= now_s:
+            left -= 1
+            until_s, source, login = heappop(self._ends)
+            ban = self._find(source, login)
+            if ban is not None and ban.until_s == until_s:
+                self._end(ban, "ended")
+                self._remember(ban)
 
     def lift_trusted(self) -> None:
         """End the bans of sources that have become trusted: a trunk was added."""
@@ -244,8 +225,8 @@ class Bans:
                 self._news.append(BanNews("ended", ban))
 
     def take_news(self) -> list[BanNews]:
-        """What happened since the last call, in order."""
-        news, self._news = self._news, []
+        """What happened since the last call, in order, ``STEP_MAX`` at most."""
+        news, self._news = self._news[:STEP_MAX], self._news[STEP_MAX:]
         return news
 
     # Banning
@@ -289,6 +270,10 @@ class Bans:
         return self._probers < PROBER_BANS_MAX
 
     def _put(self, ban: Ban) -> None:
+        if len(self._ends) > 2 * len(self) + STEP_MAX:  # many were lifted or gave way
+            self._ends = [(kept.until_s, kept.source, kept.login) for kept in self.all()]
+            heapify(self._ends)
+        heappush(self._ends, (ban.until_s, ban.source, ban.login))
         if ban.login:
             self._logins.setdefault(ban.source, {})[ban.login] = ban
             self._login_bans += 1

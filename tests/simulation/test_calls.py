@@ -355,6 +355,19 @@ def assert_money(world: World) -> None:
     assert not world.far.store.rows("SELECT id FROM cdr WHERE price_micros <> 0")
 
 
+def test_all_calls_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever they are from."""
+    monkeypatch.setattr(service, "CALLS_MAX", 1)
+    world = World(SEED)
+    parties: list[Caller] = []
+    talk = Calling(number(VIA_FAR, "rings for ever"), "other")
+    for at_s, account in ((0.0, RICH), (3.0, POOR[0]), (30.0, POOR[0])):
+        caller = world.callers[account]
+        world.wire.call_later(at_s, lambda caller=caller: parties.append(caller.call(talk)))
+    world.wire.run()
+    assert [caller.outcome for caller in parties] == ["480", "503", "480"]
+
+
 def test_one_source_may_keep_only_so_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one gets 503, of a trunk as of a phone, and a call that ends makes room."""
     monkeypatch.setattr(service, "CALLS_PER_SOURCE_MAX", 2)

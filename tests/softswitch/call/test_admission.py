@@ -6,13 +6,14 @@ import pytest
 
 from sip.digest import Nonces
 from sip.message import Request
+from softswitch.call import admission as admission_module
 from softswitch.call.admission import LOOP_TURNS, Admission, Admitted, Answered, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.bans import BanRules, Bans
 from softswitch.call.identify import Domains
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
-from softswitch.ids import CallId
+from softswitch.ids import AccountId, CallId
 from softswitch.routing.model import CallFlow, RoutingSnapshot
 from softswitch.routing.plan import Plan
 from tests.softswitch.call.phones import DOMAIN, SWITCH, flow, invite
@@ -99,6 +100,16 @@ def test_many_calls_that_cannot_be_a_loop_go_through(caller: str, known: Routing
     gate = Gate()
     ring(gate, caller, known)
     admitted(gate, from_carrier(caller), known)
+
+
+def test_call_rates_are_counted_for_so_many_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are ours, so more than the table holds is rare: then the count begins anew."""
+    monkeypatch.setattr(admission_module, "RATE_ENTRIES_MAX", 2)
+    rate = CallRate(1)
+    for number in range(9):
+        assert rate.allows(AccountId(f"{number}"), 5.0)
+        assert len(rate._begun) <= 2
+    assert not rate.allows(AccountId("8"), 5.0)
 
 
 def test_calls_of_strangers_ban_their_source() -> None:

@@ -239,6 +239,19 @@ def test_sweep_without_credentials_bans_its_source() -> None:
     )  # fmt: skip
 
 
+def test_sweep_with_wrong_passwords_bans_its_source() -> None:
+    """Known logins and unknown ones alike; one of them right, and it is an office."""
+    for right in (False, True):
+        door = Door()
+        for number in range(12):
+            challenges = door.challenged(register()).headers
+            name, secret = f"{number}", "wrong"
+            if right and number == 3:
+                name, secret = LOGIN, PASSWORD
+            door.check(answered(register(), challenges, login=name, password=secret))
+        assert bool(door.authenticator.bans.silenced) is not right
+
+
 def test_first_requests_of_known_logins_never_count() -> None:
     """However many, and whatever else goes wrong with the phone."""
     door = Door()

@@ -11,13 +11,12 @@ from softswitch.call.bans import (
     BAN_MAX_S,
     MANY_LOGINS,
     SCANNER,
-    WINDOW_S,
     WRONG_PASSWORDS,
     BanRules,
     Bans,
-    Tried,
     is_scanner,
 )
+from softswitch.call.failures import WINDOW_S, Tried
 
 HOME = "203.0.113.7"
 AFTER = 3
@@ -257,6 +256,24 @@ def test_tried_names_are_bounded_and_slide() -> None:
             tried.add(source, f"{name}", AFTER, 0.0)
     assert len(tried) == 2 * AFTER
     assert tried.add("c", "new", AFTER, WINDOW_S) == 1
+
+
+def test_a_flood_of_ends_is_taken_in_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no second stands still; what is lifted or gives way leaves nothing behind."""
+    monkeypatch.setattr(module, "STEP_MAX", 10)
+    bans = Bans(RULES)
+    for number in range(25):
+        bans.probed(f"{number}", "x", "friendly-scanner", 0.0)
+    assert [len(bans.take_news()) for _ in range(4)] == [10, 10, 5, 0]
+    left = []
+    for _ in range(3):
+        bans.expire(100.0)
+        left.append(len(bans))
+    assert left == [15, 5, 0]
+    for number in range(200):
+        bans.probed(f"{number}", "x", "friendly-scanner", 200.0)
+        bans.lift(f"{number}")
+    assert len(bans._ends) <= 11
 
 
 # Whatever comes
