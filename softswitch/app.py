@@ -257,7 +257,13 @@ class Switch(Service):
         )
         registrar = Registrar()
         nonces = Nonces(secrets.token_bytes(32))
-        authenticator = Authenticator(config.domain, nonces, config.digest, bans)
+        authenticator = Authenticator(
+            config.domain,
+            nonces,
+            config.digest,
+            bans,
+            is_bound=lambda login, flow: registrar.is_bound(login, flow, utc_us()),
+        )
         addresses = [listener.host for listener in (*config.udp, *config.tcp)]
         domains = Domains(
             config.domain, config.static_domain, [*addresses, config.advertised_address]

@@ -6,7 +6,7 @@ the caller is; From is only what the phone says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -65,16 +65,27 @@ class Denied:
 Outcome = Authenticated | Challenged | Denied
 
 
+def _never(_login: str, _flow: Flow) -> bool:
+    return False
+
+
 class Authenticator:
     """Checks and challenges. One for the service, so that counts are seen by all. What it finds it
-    tells ``bans``."""
+    tells ``bans``. ``is_bound``: whether a login is registered over this very flow."""
 
     def __init__(
-        self, realm: str, nonces: Nonces, algorithms: Sequence[str], bans: Bans | None = None
+        self,
+        realm: str,
+        nonces: Nonces,
+        algorithms: Sequence[str],
+        bans: Bans | None = None,
+        *,
+        is_bound: Callable[[str, Flow], bool] = _never,
     ) -> None:
         self.realm = realm
         self.bans = Bans() if bans is None else bans
         self._nonces = nonces
+        self._is_bound = is_bound
         self._counts = NonceCounts()
         self._algorithms = tuple(algorithms)
         # What an unknown login is checked against, so that the time does not tell.
@@ -132,7 +143,9 @@ class Authenticator:
         host, name = flow.remote.host, credentials.username
         login = logins.get(name)
         ban = self.bans.of_login(host, name, now_s)
-        if ban is not None:  # the password is not looked at, or guessing would go on
+        if ban is not None and not self._is_bound(name, flow):
+            # The password is not looked at, or guessing would go on. A phone that is registered is
+            # not the one that guesses: another one behind that address has the same login.
             return Denied(403, _told(ban, now_s))
         if self._nonces.check(credentials.nonce, now_s, host) is not NonceState.VALID:
             # RFC 7616 3.3. Whether the password is right is not said: nothing would be counted.

@@ -41,6 +41,7 @@ SCANNERS = ("friendly-scanner", "sipvicious", "sipcli", "pplsip", "sundayddr", "
 
 WRONG_PASSWORDS = "wrong passwords"
 MANY_LOGINS = "many logins, none of them right"
+MANY_STRANGERS = "many unknown logins or hosts"
 SCANNER = "scanner"
 
 Key = tuple[str, str]  # source and login, "" for the whole source
@@ -146,7 +147,7 @@ class Bans:
         if is_scanner(agent):
             self._ban_source(source, SCANNER, now_s, proved=False)
         elif self._asked.add(source, name[:NAME_CHARS_MAX], after, now_s) >= after:
-            self._ban_source(source, MANY_LOGINS, now_s, proved=False)
+            self._ban_source(source, MANY_STRANGERS, now_s, proved=False)
 
     def proved(self, source: str, login: str, now_s: float) -> None:
         """The right credentials: the login's failures are forgiven, and the source has a phone."""

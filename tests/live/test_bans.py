@@ -123,7 +123,7 @@ def test_a_sweep_gets_silence_over_a_restart_until_it_is_lifted(stage: Stage) ->
 
     (ban,) = bans(service)
     assert (ban["kind"], ban["source"], ban["login"]) == ("source", scanner.host, None)
-    assert ban["reason"] == "many logins, none of them right"
+    assert ban["reason"] == "many unknown logins or hosts"
     assert status(service)["requests_dropped_banned"] == SWEEP - 10
     assert service.output().count("ban began") == 1
 

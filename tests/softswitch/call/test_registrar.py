@@ -279,6 +279,16 @@ def test_expire_tells_what_ended_once() -> None:
     assert len(registrar) == 0
 
 
+def test_login_is_bound_from_where_it_registered() -> None:
+    """Its address and port, for as long as the binding lasts."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, expires="120"), flow(), 0)
+    assert registrar.is_bound(LOGIN, flow(), 0)
+    assert not registrar.is_bound(LOGIN, flow(port=9), 0)
+    assert not registrar.is_bound("other", flow(), 0)
+    assert not registrar.is_bound(LOGIN, flow(), 120 * SECOND_US)
+
+
 def test_phone_that_comes_and_goes_leaves_nothing() -> None:
     """Thousands of contacts within an hour, never more than one at a time."""
     registrar = Registrar()
