@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ from sip.tls_files import TlsFailed
 from sip.transport import Listener, ListenFailed, reason_text
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.bans import BanRules, Bans
+from softswitch.call.defence import Defence
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
-from softswitch.call.identify import Domains
+from softswitch.call.identify import Domains, trunk_at
 from softswitch.call.legs import ALLOW
-from softswitch.call.listening import Listening
+from softswitch.call.listening import Listening, reach_of
 from softswitch.call.live_view import LiveView
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
@@ -174,17 +176,22 @@ class Switch(Service):
         await commands.reload()
         live = LiveCalls()
         media = self._make_media()
+        hosts = self._make_hosts()
+        bans = self._make_bans(snapshots, hosts)
         tls = self._make_tls()
-        calls, registrations, sip, hosts = self._make_calls(
-            database, settlements, snapshots, live, media, tls
+        calls, registrations, sip = self._make_calls(
+            database, settlements, snapshots, live, media, tls, hosts, bans
         )
         media.on_notice = calls.media_notice
         await registrations.load()
+        defence = Defence(bans, database, snapshots, live, hosts, now_s=monotonic_s, now_us=utc_us)
         await self._resolve_trunks(hosts, snapshots)
+        await defence.load(registrations.sources())
+        self._stops.append(defence.tick)
         self._run(media)
         self._run(sip)
         self._run(calls)
-        view = LiveView(live, registrations)
+        view = LiveView(live, registrations, defence)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -194,10 +201,12 @@ class Switch(Service):
             snapshots,
             view,
             calls.route_state,
-            lambda: _in_use(calls, sip, media),
+            lambda: _in_use(calls, sip, media) | _kept_out(bans, sip),
             lambda: () if tls is None else tls.warnings(),
+            defence,
         )
         self._run(control)
+        self._every(Defence.TICK_INTERVAL_S, defence.tick)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
         self._every(RELOAD_INTERVAL_S, commands.reload)
@@ -247,6 +256,14 @@ class Switch(Service):
             log.warn("{warning}", warning=warning)
         return tls
 
+    def _make_hosts(self) -> Hosts:
+        return Hosts(
+            DnsClient(self._reactor, self._config.sip.dns).ask,
+            reach_of(_listeners(self._config)),
+            now_s=monotonic_s,
+            draw=lambda most: random.randint(0, most),
+        )
+
     def _make_calls(
         self,
         database: Database,
@@ -255,7 +272,9 @@ class Switch(Service):
         live: LiveCalls,
         media: MediaService,
         tls: Tls | None,
-    ) -> tuple[CallService, Registrations, SipService, Hosts]:
+        hosts: Hosts,
+        bans: Bans,
+    ) -> tuple[CallService, Registrations, SipService]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -263,10 +282,16 @@ class Switch(Service):
             server_name=SERVER_NAME,
             allow=ALLOW,
             supported=EXTENSIONS,
-            limits=self._limits(snapshots),
+            limits=self._limits(snapshots, hosts, bans),
         )
         registrar = Registrar()
-        authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
+        authenticator = Authenticator(
+            config.domain,
+            Nonces(secrets.token_bytes(32)),
+            config.digest,
+            bans,
+            is_bound=lambda login, flow: registrar.is_bound(login, flow, utc_us()),
+        )
         addresses = [listener.host for _, listener in config.listeners()]
         domains = Domains(
             config.domain, config.static_domain, [*addresses, config.advertised_address]
@@ -299,17 +324,10 @@ class Switch(Service):
             is_flow_needed=lambda flow: registrar.has_flow(flow) or calls.has_flow(flow),
             tls=tls,
         )
-        listening = Listening(sip, listeners)
-        hosts = Hosts(
-            DnsClient(self._reactor, config.dns).ask,
-            listening.reach,
-            now_s=monotonic_s,
-            draw=lambda most: random.randint(0, most),
-        )
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
-            sip=listening,
+            sip=Listening(sip, listeners),
             where=hosts.where,
             media=media,
             database=database,
@@ -329,7 +347,7 @@ class Switch(Service):
             now_us=utc_us,
             token=tokens,
         )
-        return calls, registrations, sip, hosts
+        return calls, registrations, sip
 
     async def _resolve_trunks(self, hosts: Hosts, snapshots: SnapshotHolder) -> None:
         """Have the trunks' destinations ready before the first call, and from then on."""
@@ -344,17 +362,38 @@ class Switch(Service):
             RESOLVE_AT_START_S, self._reactor, onTimeoutCancel=lambda *_: None
         )
 
-    def _limits(self, snapshots: SnapshotHolder) -> Limits:
-        """Carriers bring many callers' requests from one address, so they are trusted too."""
+    def _limits(self, snapshots: SnapshotHolder, hosts: Hosts, bans: Bans) -> Limits:
+        return Limits(
+            requests_per_source_s=self._config.limits.per_source_requests_s,
+            trusted=self._trusted(snapshots, hosts),
+            banned=bans.silenced,
+        )
+
+    def _make_bans(self, snapshots: SnapshotHolder, hosts: Hosts) -> Bans:
         limits = self._config.limits
 
+        def homes(host: str) -> bool:
+            static = snapshots.current.static_users
+            return ("udp", host) in static or ("tcp", host) in static
+
+        return Bans(
+            BanRules(limits.ban_after, float(limits.ban_s)),
+            trusted=self._trusted(snapshots, hosts),
+            homes=homes,
+        )
+
+    def _trusted(self, snapshots: SnapshotHolder, hosts: Hosts) -> Callable[[str], bool]:
+        """Who has no limits and is never banned: what is configured, and carriers, which bring many
+        callers' requests from one address: where they call from, and where we call them."""
+        networks = self._config.limits.trusted_sources
+
         def trusted(host: str) -> bool:
-            if host in snapshots.current.trunk_hosts:
+            if trunk_at(host, snapshots.current) is not None or host in hosts.addresses:
                 return True
             address = ip_address(host)
-            return any(address in network for network in limits.trusted_sources)
+            return any(address in network for network in networks)
 
-        return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
+        return trusted
 
     def _open_portal(
         self,
@@ -427,7 +466,20 @@ def _listeners(config: Config) -> Sequence[Listener]:
     ]
 
 
-def _in_use(calls: CallService, sip: SipService, media: MediaService) -> Mapping[str, int]:
+def _kept_out(bans: Bans, sip: SipService) -> dict[str, int]:
+    """What bans and limits did since the start, and how many bans there are."""
+    counters = sip.stack.counters
+    return {
+        "bans": len(bans),
+        "bans_begun": bans.begun,
+        "bans_without_room": bans.without_room,
+        "requests_dropped_banned": counters.banned,
+        "requests_dropped_over_rate": counters.over_rate,
+        "requests_refused_overload": counters.overload,
+    }
+
+
+def _in_use(calls: CallService, sip: SipService, media: MediaService) -> dict[str, int]:
     """What calls and requests take; all but the connections of idle phones comes back to 0."""
     return {
         "unsettled_calls": calls.calls_up,

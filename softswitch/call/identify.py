@@ -60,8 +60,13 @@ def identify(
     static = snapshot.static_users.get((transport, host))
     if static is not None and not _is_phone(request, flow, domains):
         return PhoneCaller(*static)
-    trunk = snapshot.trunk_hosts.get(host) or _trunk_by_network(host, snapshot)
+    trunk = trunk_at(host, snapshot)
     return None if trunk is None else TrunkCaller(trunk)
+
+
+def trunk_at(host: str, snapshot: RoutingSnapshot) -> str | None:
+    """The trunk whose calls come from this address."""
+    return snapshot.trunk_hosts.get(host) or _trunk_by_network(host, snapshot)
 
 
 def _is_phone(request: Request, flow: Flow, domains: Domains) -> bool:
