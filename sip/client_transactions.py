@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sip.errors import LocalError
+from sip.errors import LocalError, RemoteError
 from sip.events import RequestFailed, ResponseReceived
 from sip.machines import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Input, State, response_input
 from sip.matching import ClientKey, client_key
 from sip.message import Request, Response
 from sip.steps import Steps
 from sip.transaction import ClientTransaction, Headers
+from sip.uri import parse_uri
+from sip.values import parse_via
 
 if TYPE_CHECKING:
     from sip.effects import Effects
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 BRANCH_PREFIX = "z9hG4bK"
 MAX_FORWARDS = "70"  # RFC 3261 8.1.1.6
+
+VIAS_MAX = 70
+"""Looked at for our own branch: hops that a request has without a loop (8.1.1.6)."""
 
 FORKS_MAX = 32
 """2xx with different To tags that one INVITE may bring; more is a flood, not a forking proxy."""
@@ -80,6 +85,23 @@ class ClientTransactions(Steps[ClientTransaction]):
         )
         self._begin(tx, now_s)
         return tx
+
+    def has_looped(self, request: Request) -> bool:
+        """Whether this is a request of ours that comes back as it went (16.3 step 4): one of its
+        Vias has our branch, and it is for the same user. For another user it is a spiral: somebody
+        forwarded it to a number of ours, and Max-Forwards counts those."""
+        vias = request.headers["via"]
+        if len(vias) == 1 and "," not in vias[0]:
+            return False  # from whoever sent it; a loop has ours below theirs
+        try:
+            branches = [parse_via(value).branch for value in request.values("via")[1:VIAS_MAX]]
+        except RemoteError:
+            return False  # nobody reads those but who wrote them
+        for branch in branches:
+            tx = self._by_key.get(((branch or "").lower(), request.method))
+            if tx is not None and _user(tx.request.uri) == _user(request.uri):
+                return True
+        return False
 
     def cancel(self, tx: ClientTransaction, now_s: float, headers: Headers) -> None:
         """Take an INVITE back, now or at its first provisional response (9.1)."""
@@ -228,3 +250,7 @@ def _same_branch(invite: Request, method: str) -> Request:
     if "route" in asked:
         headers["route"] = asked["route"]
     return Request(method, invite.uri, headers, b"", invite.charset)
+
+
+def _user(uri_text: str) -> str | None:
+    return parse_uri(uri_text).user

@@ -23,6 +23,7 @@ class Counters:
 
     requests_received: int = 0
     responses_received: int = 0
+    banned: int = 0  # requests of banned sources, dropped unread
     over_rate: int = 0  # dropped unread
     malformed: int = 0  # could not be parsed, answered with 400 or dropped
     refused: int = 0  # answered by the stack itself with 4xx or 5xx

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+
+RATE_SOURCES_MAX = 50_000
+"""Sources counted within one second: more than can be answered in it, so the rest are forged."""
 
 
 def _nobody(_host: str) -> bool:
@@ -12,7 +15,8 @@ def _nobody(_host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a stack takes at most; hosts that ``trusted`` knows have no limits of their own.
+    """What a stack takes at most; hosts that ``trusted`` knows have no limits of their own, and
+    requests of the ``banned`` ones (live, read for each) are dropped unread.
 
     A server transaction is kept for 32 s after its answer, with some 3 kB: the totals bound memory
     to 750 MB, and one source to 1,500 calls a second. Beyond them requests get 503. Requests beyond
@@ -24,6 +28,7 @@ class Limits:
     transactions_per_source_max: int = 100_000
     requests_per_source_s: int = 0
     trusted: Callable[[str], bool] = _nobody
+    banned: Container[str] = ()
     retry_after_s: int = 10
 
 
@@ -46,5 +51,8 @@ class RequestRate:
         if second != self._second:
             self._second = second
             self._counts.clear()
-        count = self._counts[host] = self._counts.get(host, 0) + 1
+        count = self._counts.get(host, 0) + 1
+        if count == 1 and len(self._counts) >= RATE_SOURCES_MAX:
+            return self._limits.trusted(host)
+        self._counts[host] = count
         return count <= most or self._limits.trusted(host)

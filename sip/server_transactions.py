@@ -45,6 +45,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         acceptance: Acceptance,
         limits: Limits,
         server_name: str,
+        has_looped: Callable[[Request], bool],
     ) -> None:
         super().__init__(
             effects,
@@ -68,6 +69,7 @@ class ServerTransactions(Steps[ServerTransaction]):
             ("Allow", acceptance.allow),
             ("Supported", acceptance.supported),
         )
+        self._has_looped = has_looped
         self._by_key: dict[ServerKey, ServerTransaction] = {}
         self._by_ack: dict[AckKey, ServerTransaction] = {}
         self._by_merge: dict[MergeKey, ServerTransaction] = {}
@@ -160,7 +162,10 @@ class ServerTransactions(Steps[ServerTransaction]):
         self._effects.events.append(RequestReceived(tx, request, flow))
 
     def _merged(self, merge: MergeKey | None, request: Request) -> Refusal | None:
-        """The same request over another path, while the first is remembered (8.2.2.2)."""
+        """The same request over another path, while the first is remembered (8.2.2.2), or one of
+        ours that came back."""
+        if merge is not None and self._has_looped(request):
+            return Refusal(482)
         first = None if merge is None else self._by_merge.get(merge)
         return None if first is None or not is_merged(first.request, request) else Refusal(482)
 

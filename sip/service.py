@@ -82,6 +82,7 @@ class SipService(Service):
             self._refuse,
             is_needed=is_flow_needed,
             tls=tls,
+            banned=stack.banned,
         )
         self._lost: list[Flow] = []
         self._timer: Any = None

@@ -57,6 +57,7 @@ class Stack:
         self.effects = Effects()  # to see whether there is something to take
         timers = timers or Timers()
         limits = limits or Limits()
+        self.banned = limits.banned
         self._rate = RequestRate(limits)
         self._clients = ClientTransactions(self.effects, timers, token)
         self._servers = ServerTransactions(
@@ -66,6 +67,7 @@ class Stack:
             Acceptance(allow, supported),
             limits,
             server_name,
+            self._clients.has_looped,
         )
 
     @property
@@ -86,6 +88,9 @@ class Stack:
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
         """Take one datagram, or one message of a stream."""
         is_response = data.startswith(b"SIP/2.0 ")
+        if not is_response and flow.remote.host in self.banned:
+            self.effects.counters.banned += 1
+            return
         if not is_response and not self._rate.admits(flow.remote.host, now_s):
             self.effects.counters.over_rate += 1
             return
@@ -175,6 +180,9 @@ class Stack:
 
     def refuse_malformed(self, data: bytes, flow: Flow, error: RemoteError) -> None:
         """Answer what was broken when it still says whom to answer, and drop the rest."""
+        if flow.remote.host in self.banned:
+            self.effects.counters.banned += 1
+            return
         self.effects.counters.malformed += 1
         request = salvage(data)
         if request is None:

@@ -10,7 +10,7 @@ nothing else: nobody proves by a certificate that it is the peer which an ``alia
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -88,6 +88,7 @@ class StreamTransport:
         *,
         is_needed: IsNeeded,
         tls: Tls | None = None,
+        banned: Container[str] = (),
     ) -> None:
         self.reactor = reactor
         self.deliver = deliver
@@ -95,6 +96,7 @@ class StreamTransport:
         self.is_needed = is_needed
         self.tls = tls
         self._on_lost = on_lost
+        self._banned = banned
         self._ports: list[Any] = []
         self._connections: dict[int, SipConnection] = {}
         self._opened: dict[Destination, SipConnection] = {}
@@ -171,6 +173,8 @@ class StreamTransport:
 
     def accept(self, host: str, kind: str) -> SipConnection | None:
         """Number a connection that a peer opened, or ``None`` to refuse it."""
+        if host in self._banned:
+            return None
         count = self._per_source.get(host, 0)
         if count >= CONNECTIONS_PER_SOURCE_MAX or len(self._connections) >= CONNECTIONS_MAX:
             return None

@@ -12,7 +12,7 @@ import random
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ from sip.tls_files import TlsFailed
 from sip.transport import Listener, ListenFailed, reason_text
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.bans import BanRules, Bans
+from softswitch.call.defence import Defence
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
-from softswitch.call.identify import Domains
+from softswitch.call.identify import Domains, trunk_at
 from softswitch.call.legs import ALLOW
-from softswitch.call.listening import Listening
+from softswitch.call.listening import Listening, reach_of
 from softswitch.call.live_view import LiveView
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
@@ -175,18 +177,23 @@ class Switch(Service):
         await commands.reload()
         live = LiveCalls()
         media = self._make_media()
+        hosts = self._make_hosts()
+        bans = self._make_bans(snapshots, hosts, live)
         tls = self._make_tls()
-        calls, registrations, sip, hosts, trunks = self._make_calls(
-            database, settlements, snapshots, live, media, tls
+        calls, registrations, sip, trunks = self._make_calls(
+            database, settlements, snapshots, live, media, tls, hosts, bans
         )
         media.on_notice = calls.media_notice
         await registrations.load()
+        defence = Defence(bans, database, snapshots, live, hosts, now_s=monotonic_s, now_us=utc_us)
         await self._resolve_trunks(hosts, snapshots, trunks)
+        await defence.load(registrations.sources())
+        self._stops.append(defence.tick)
         self._run(media)
         self._run(sip)
         self._run(calls)
         self._run(trunks)
-        view = LiveView(live, registrations, trunks)
+        view = LiveView(live, registrations, trunks, defence)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -196,10 +203,12 @@ class Switch(Service):
             snapshots,
             view,
             calls.route_state,
-            lambda: _counts(calls, sip, media, trunks),
+            lambda: _counts(calls, sip, media, trunks) | _kept_out(bans, sip),
             lambda: () if tls is None else tls.warnings(),
+            defence,
         )
         self._run(control)
+        self._every(Defence.TICK_INTERVAL_S, defence.tick)
         self._every(JOBS_INTERVAL_S, lambda: _run_jobs(database))
         self._every(REPLAY_INTERVAL_S, settlements.replay)
         self._every(RELOAD_INTERVAL_S, commands.reload)
@@ -249,6 +258,14 @@ class Switch(Service):
             log.warn("{warning}", warning=warning)
         return tls
 
+    def _make_hosts(self) -> Hosts:
+        return Hosts(
+            DnsClient(self._reactor, self._config.sip.dns).ask,
+            reach_of(_listeners(self._config)),
+            now_s=monotonic_s,
+            draw=lambda most: random.randint(0, most),
+        )
+
     def _make_calls(
         self,
         database: Database,
@@ -257,7 +274,9 @@ class Switch(Service):
         live: LiveCalls,
         media: MediaService,
         tls: Tls | None,
-    ) -> tuple[CallService, Registrations, SipService, Hosts, Trunks]:
+        hosts: Hosts,
+        bans: Bans,
+    ) -> tuple[CallService, Registrations, SipService, Trunks]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -265,10 +284,16 @@ class Switch(Service):
             server_name=SERVER_NAME,
             allow=ALLOW,
             supported=EXTENSIONS,
-            limits=self._limits(snapshots, live),
+            limits=self._limits(snapshots, hosts, live, bans),
         )
         registrar = Registrar()
-        authenticator = Authenticator(config.domain, Nonces(secrets.token_bytes(32)), config.digest)
+        authenticator = Authenticator(
+            config.domain,
+            Nonces(secrets.token_bytes(32)),
+            config.digest,
+            bans,
+            is_bound=lambda login, flow: registrar.is_bound(login, flow, utc_us()),
+        )
         addresses = [listener.host for _, listener in config.listeners()]
         domains = Domains(
             config.domain, config.static_domain, [*addresses, config.advertised_address]
@@ -302,12 +327,6 @@ class Switch(Service):
             tls=tls,
         )
         listening = Listening(sip, listeners)
-        hosts = Hosts(
-            DnsClient(self._reactor, config.dns).ask,
-            listening.reach,
-            now_s=monotonic_s,
-            draw=lambda most: random.randint(0, most),
-        )
         trunks = Trunks(
             reactor=self._reactor,
             stack=stack,
@@ -345,7 +364,7 @@ class Switch(Service):
             new_id=CallIds(tokens),
             token=tokens,
         )
-        return calls, registrations, sip, hosts, trunks
+        return calls, registrations, sip, trunks
 
     async def _resolve_trunks(
         self, hosts: Hosts, snapshots: SnapshotHolder, trunks: Trunks
@@ -363,19 +382,44 @@ class Switch(Service):
             RESOLVE_AT_START_S, self._reactor, onTimeoutCancel=lambda *_: None
         )
 
-    def _limits(self, snapshots: SnapshotHolder, live: LiveCalls) -> Limits:
-        """Carriers bring many callers' requests from one address, so they are trusted too."""
+    def _limits(
+        self, snapshots: SnapshotHolder, hosts: Hosts, live: LiveCalls, bans: Bans
+    ) -> Limits:
+        return Limits(
+            requests_per_source_s=self._config.limits.per_source_requests_s,
+            trusted=self._trusted(snapshots, hosts, live),
+            banned=bans.silenced,
+        )
+
+    def _make_bans(self, snapshots: SnapshotHolder, hosts: Hosts, live: LiveCalls) -> Bans:
         limits = self._config.limits
 
+        def homes(host: str) -> bool:
+            static = snapshots.current.static_users
+            return ("udp", host) in static or ("tcp", host) in static
+
+        return Bans(
+            BanRules(limits.ban_after, float(limits.ban_s)),
+            trusted=self._trusted(snapshots, hosts, live),
+            homes=homes,
+        )
+
+    def _trusted(
+        self, snapshots: SnapshotHolder, hosts: Hosts, live: LiveCalls
+    ) -> Callable[[str], bool]:
+        """Who has no limits and is never banned: what is configured, and carriers, which bring many
+        callers' requests from one address: where they call from, and where we call them."""
+        networks = self._config.limits.trusted_sources
+
         def trusted(host: str) -> bool:
-            snapshot = snapshots.current
-            if host in snapshot.trunk_hosts or host in live.trunks.registrars:
+            if trunk_at(host, snapshots.current) is not None or host in hosts.addresses:
+                return True
+            if host in live.trunks.registrars:
                 return True
             address = ip_address(host)
-            carriers = (network for network, _ in snapshot.trunk_networks)
-            return any(address in network for network in (*limits.trusted_sources, *carriers))
+            return any(address in network for network in networks)
 
-        return Limits(requests_per_source_s=limits.per_source_requests_s, trusted=trusted)
+        return trusted
 
     def _open_portal(
         self,
@@ -448,9 +492,22 @@ def _listeners(config: Config) -> Sequence[Listener]:
     ]
 
 
+def _kept_out(bans: Bans, sip: SipService) -> dict[str, int]:
+    """What bans and limits did since the start, and how many bans there are."""
+    counters = sip.stack.counters
+    return {
+        "bans": len(bans),
+        "bans_begun": bans.begun,
+        "bans_without_room": bans.without_room,
+        "requests_dropped_banned": counters.banned,
+        "requests_dropped_over_rate": counters.over_rate,
+        "requests_refused_overload": counters.overload,
+    }
+
+
 def _counts(
     calls: CallService, sip: SipService, media: MediaService, trunks: Trunks
-) -> Mapping[str, int]:
+) -> dict[str, int]:
     """How the carriers are, and what calls and requests take; of that all but the connections of
     idle phones comes back to 0."""
     return {

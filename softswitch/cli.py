@@ -275,26 +275,28 @@ _money_command("refund", "Pay AMOUNT back: take it from the balance.")
 
 @main.group()
 def bans() -> None:
-    """Sources that are banned."""
+    """Sources, and logins at a source, that are banned."""
 
 
 @bans.command("list")
 @json_option
 @pass_switch
 def bans_list(switch: Switch, as_json: bool) -> None:
-    """Print the banned sources."""
+    """Print what is banned, why and until when."""
     rows = switch.ask("bans list")
     say(rows, lambda: [table(rows)], as_json)
 
 
 @bans.command("lift")
-@click.argument("address")
+@click.argument("source")
+@click.argument("login", default="")
 @json_option
 @pass_switch
-def bans_lift(switch: Switch, address: str, as_json: bool) -> None:
-    """Lift the ban of a source."""
-    result = switch.ask("bans lift", address=address)
-    say(result, lambda: [f"{address} is not banned any more"], as_json)
+def bans_lift(switch: Switch, source: str, login: str, as_json: bool) -> None:
+    """Lift every ban at the address SOURCE, or only that of LOGIN there."""
+    result = switch.ask("bans lift", source=source, login=login)
+    whom = f"{login} at {source}" if login else source
+    say(result, lambda: [f"{whom} is not banned any more"], as_json)
 
 
 def _unbuilt_import(name: str) -> None:

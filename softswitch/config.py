@@ -164,11 +164,13 @@ class MediaConfig(_Section):
 
 
 class LimitsConfig(_Section):
-    """What one source or account may ask for; 0 switches a rate off."""
+    """What one source or account may ask for; 0 switches a rate, or bans, off."""
 
     per_source_requests_s: Annotated[Whole, Field(ge=0, le=1_000_000)] = 200
     calls_per_second: Annotated[Whole, Field(ge=0, le=100_000)] = 50
     call_max_s: Annotated[Whole, Field(ge=1, le=604_800)] = 14_400
+    ban_after: Annotated[Whole, Field(ge=0, le=100)] = 10
+    ban_s: Annotated[Whole, Field(ge=1, le=604_800)] = 600
     trusted_sources: Annotated[tuple[TrustedNetwork, ...], Field(max_length=10_000)] = ()
 
 

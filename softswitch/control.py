@@ -42,6 +42,7 @@ from softswitch.verbs import (
     Scope,
     Site,
     Verb,
+    lift_ban,
     refusal_lines,
     text,
 )
@@ -66,6 +67,16 @@ class LiveView(Protocol):
 
     def trunk_report(self) -> Callable[[], list[dict[str, Any]]]:
         """``show trunks``, likewise."""
+
+
+class BanBoard(Protocol):
+    """What is banned right now; asked on the reactor only."""
+
+    def later_report(self) -> Callable[[], list[dict[str, Any]]]:
+        """What makes the rows of ``bans list`` as things stand now; to be called in a thread."""
+
+    def lift(self, source: str, login: str) -> int:
+        """End a login's ban, or with "" all of a source; how many there were."""
 
 
 class ReadsAndWrites(RunsTransactions, Protocol):
@@ -94,6 +105,7 @@ class ControlServer(Service):
         route_state: Callable[[RoutingSnapshot], RouteState],
         in_use: Callable[[], Mapping[str, int]],
         warnings: Callable[[], Sequence[str]],
+        bans: BanBoard,
     ) -> None:
         # Any: the reactor as IReactorUNIX, whose ports have no types.
         self._reactor = reactor
@@ -105,12 +117,14 @@ class ControlServer(Service):
         self._route_state = route_state
         self._in_use = in_use
         self._warnings = warnings
+        self._bans = bans
         self._started_us = utc_us()
         self._port: Any = None
         self._open = ExitStack()  # what a long address needs while the socket is there
         self._on_reactor: dict[str, Callable[[Arguments], Any]] = {
             "status": self._status,
             "route": self._route,
+            "bans lift": lambda arguments: lift_ban(arguments, bans.lift),
         }
 
     def startService(self) -> None:
@@ -150,8 +164,8 @@ class ControlServer(Service):
 
     async def _answer(self, request: bytes) -> bytes:
         verb, arguments = _parse(request)
-        if verb == "show" and arguments.get("what") in LIVE:
-            report = self._live_report(arguments)
+        if verb == "bans list" or (verb == "show" and arguments.get("what") in LIVE):
+            report = self._live_report(verb, arguments)
             # Ten thousand registrations take longer to write than the reactor may stand still.
             encoded: bytes = await self._database.read(lambda session: _result(report()))
             return encoded
@@ -179,7 +193,9 @@ class ControlServer(Service):
             return await self._commands.run(work, account=text(arguments, "account"))
         return await self._commands.run_whole(work)
 
-    def _live_report(self, arguments: Arguments) -> Callable[[], list[dict[str, Any]]]:
+    def _live_report(self, verb: str, arguments: Arguments) -> Callable[[], list[dict[str, Any]]]:
+        if verb == "bans list":
+            return self._bans.later_report()
         account = text(arguments, "account") or None
         if arguments["what"] == "calls":
             return self._live.call_report(account)

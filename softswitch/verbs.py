@@ -7,8 +7,10 @@ service: the same functions, so both do and say the same. Arguments and results 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from softswitch.state.merge import Wish
 from softswitch.state.prompts import copy_in
 from softswitch.state.read import read_state, trunk_of
 from softswitch.store import models
+from softswitch.store.bans import lift_bans, list_bans
 from softswitch.store.connect import StoreError
 from softswitch.store.models import Account
 
@@ -232,12 +235,23 @@ def _money(
 
 
 def _bans(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any:
-    """Nothing bans yet, so nothing is banned."""
-    return []
+    return list_bans(session, by.at_us)
 
 
 def _lift_ban(session: Session, site: Site, arguments: Arguments, by: Actor) -> Any:
-    raise refuse("address", f"{text(arguments, 'address')} is not banned")
+    return lift_ban(arguments, lambda source, login: lift_bans(session, source, login))
+
+
+def lift_ban(arguments: Arguments, lift: Callable[[str, str], int]) -> Any:
+    """``bans lift`` by whoever has the bans: the store, or the running service. ``lift`` takes
+    source and login, "" for all of the source, and says how many bans there were."""
+    source, login = text(arguments, "source"), text(arguments, "login")
+    with suppress(ValueError):
+        source = str(ip_address(source))  # as it was counted
+    lifted = lift(source, login)
+    if not lifted:
+        raise refuse("source", f"{f'{login} at {source}' if login else source} is not banned")
+    return {"source": source, "login": login or None, "lifted": lifted}
 
 
 VERBS: dict[str, Verb] = {
@@ -253,5 +267,5 @@ VERBS: dict[str, Verb] = {
     "account credit": Verb(Scope.ACCOUNT, _credit),
     "account refund": Verb(Scope.ACCOUNT, _refund),
     "bans list": Verb(Scope.NOTHING, _bans),
-    "bans lift": Verb(Scope.NOTHING, _lift_ban),
+    "bans lift": Verb(Scope.EVERYTHING, _lift_ban),
 }

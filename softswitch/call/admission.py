@@ -11,10 +11,11 @@ from sip.uri import SipUri, parse_uri
 from sip.usual_address import read_address
 from sip.values import parse_name_addr
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.bans import is_scanner
 from softswitch.call.identify import Domains, identify
 from softswitch.call.legs import Headers
 from softswitch.call.registrar import Registrar
-from softswitch.call.view import LiveCalls
+from softswitch.call.view import LiveCalls, forwarded_ends
 from softswitch.clock import to_datetime
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import RoutingSnapshot
@@ -22,6 +23,7 @@ from softswitch.routing.plan import PhoneCaller, Plan, RouteRequest, TrunkCaller
 from softswitch.routing.route import route
 
 ASSERTED = ("p-asserted-identity", "remote-party-id")
+LOOP_TURNS = 100  # calls between the same two numbers at once; Max-Forwards mostly ends it before
 RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
 
 
@@ -154,6 +156,7 @@ class Admission:
         try:
             uri = parse_uri(request.uri)
             if not self._domains.accepts(uri.host, flow):
+                self._authenticator.stranger(request, flow, now_s)
                 return Answered(404, f"{uri.host} is not a domain of this switch")
             caller = self._caller(request, flow, snapshot, now_s)
             if isinstance(caller, Answered):
@@ -172,9 +175,11 @@ class Admission:
             return Answered(503, "too many calls a second", (("Retry-After", "1"),))
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         plan = route(question, snapshot, state)
-        if isinstance(caller, TrunkCaller):
-            return Admitted(plan, caller.trunk, None)
-        return Admitted(plan, None, caller)
+        if not isinstance(caller, TrunkCaller):
+            return Admitted(plan, None, caller)
+        if self._goes_round(plan):
+            return Answered(482, "the call goes round in a circle")
+        return Admitted(plan, caller.trunk, None)
 
     def onward(
         self, user: PhoneCaller, dialled: str, snapshot: RoutingSnapshot, now_us: int
@@ -183,6 +188,24 @@ class Admission:
         user had dialled, and at their expense (billing rule 12)."""
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         return route(RouteRequest(user, dialled, "", to_datetime(now_us)), snapshot, state)
+
+    def _goes_round(self, plan: Plan) -> bool:
+        """Whether a call of ours seems to come back through a carrier again and again: to a number
+        that is forwarded outside and from there to itself. A carrier's B2BUA may begin with a new
+        Max-Forwards and pass no header of ours on, so what counts is how many calls between the
+        same two numbers are on their way outside at once."""
+        ends = forwarded_ends(plan)
+        return ends is not None and self._live.forwarded(ends) >= LOOP_TURNS
+
+    def note_options(self, request: Request, flow: Flow, now_s: float) -> None:
+        """Hold an OPTIONS against its source when it is not for us or a scanning tool's; others
+        are how phones and carriers see whether we are there."""
+        try:
+            is_ours = self._domains.accepts(parse_uri(request.uri).host, flow)
+        except RemoteError:
+            is_ours = False
+        if not is_ours or is_scanner(request.first("user-agent") or ""):
+            self._authenticator.stranger(request, flow, now_s)
 
     def _caller(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float

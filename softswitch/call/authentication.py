@@ -6,7 +6,8 @@ the caller is; From is only what the phone says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import NamedTuple
 
 from sip.digest import (
@@ -22,7 +23,7 @@ from sip.digest import (
 from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
-from softswitch.call.failures import FailureCounts
+from softswitch.call.bans import Ban, Bans
 from softswitch.routing.model import Login
 
 # Phones answer a registrar's 401 and a proxy's 407; which header they put the answer in is theirs.
@@ -61,13 +62,27 @@ class Denied(NamedTuple):
 Outcome = Authenticated | Challenged | Denied
 
 
-class Authenticator:
-    """Checks and challenges. One for the service, so that counts are seen by all."""
+def _never(_login: str, _flow: Flow) -> bool:
+    return False
 
-    def __init__(self, realm: str, nonces: Nonces, algorithms: Sequence[str]) -> None:
+
+class Authenticator:
+    """Checks and challenges. One for the service, so that counts are seen by all. What it finds it
+    tells ``bans``. ``is_bound``: whether a login is registered over this very flow."""
+
+    def __init__(
+        self,
+        realm: str,
+        nonces: Nonces,
+        algorithms: Sequence[str],
+        bans: Bans | None = None,
+        *,
+        is_bound: Callable[[str, Flow], bool] = _never,
+    ) -> None:
         self.realm = realm
-        self.failures = FailureCounts()
+        self.bans = Bans() if bans is None else bans
         self._nonces = nonces
+        self._is_bound = is_bound
         self._counts = NonceCounts()
         self._algorithms = tuple(algorithms)
         # What an unknown login is checked against, so that the time does not tell.
@@ -81,10 +96,30 @@ class Authenticator:
         try:
             credentials = self._credentials(request)
             if credentials is None:
-                return self._challenge(request, now_s)
+                self._note_first(request, flow, logins, now_s)
+                return self._challenge(request, flow, now_s)
             return self._judge(request, credentials, flow, logins, now_s)
         except RemoteError as error:
             return Denied(error.status_hint, str(error))
+
+    def stranger(self, request: Request, flow: Flow, now_s: float) -> None:
+        """Note a request for a host that is not ours, or of a scanning tool (``bans.probed``)."""
+        self._probed(request, flow, request.uri, now_s)
+
+    def _note_first(
+        self, request: Request, flow: Flow, logins: Mapping[str, Login], now_s: float
+    ) -> None:
+        """A request without credentials is held against its source only when it is of nobody that
+        we know and no phone there has proved itself: phones pay one look-up."""
+        if self.bans.has_success(flow.remote.host, now_s):
+            return
+        registers = request.method == "REGISTER"
+        user = _user(request, "to" if registers else "from")
+        if user not in logins:
+            self._probed(request, flow, user if registers else request.uri, now_s)
+
+    def _probed(self, request: Request, flow: Flow, name: str, now_s: float) -> None:
+        self.bans.probed(flow.remote.host, name, request.first("user-agent") or "", now_s)
 
     def _judge(
         self,
@@ -94,15 +129,24 @@ class Authenticator:
         logins: Mapping[str, Login],
         now_s: float,
     ) -> Outcome:
-        login = logins.get(credentials.username)
-        host = flow.remote.host
+        host, name = flow.remote.host, credentials.username
+        login = logins.get(name)
+        ban = self.bans.of_login(host, name, now_s)
+        if ban is not None and not self._is_bound(name, flow):
+            # The password is not looked at, or guessing would go on. A phone that is registered is
+            # not the one that guesses: another one behind that address has the same login.
+            return Denied(403, _told(ban, now_s))
+        if self._nonces.check(credentials.nonce, now_s, host) is not NonceState.VALID:
+            # RFC 7616 3.3. Whether the password is right is not said: nothing would be counted.
+            if login is None:
+                self._probed(request, flow, name, now_s)
+            return self._challenge(request, flow, now_s, stale=True)
         if not self._proves(credentials, request.method, login) or login is None:
-            failures = self.failures.add(host, credentials.username, now_s)
-            return self._challenge(request, now_s, failures=failures)
-        if not self._is_fresh(credentials, request.method, now_s):
-            # The password is right: a new nonce is all that is missing (RFC 7616 3.3).
-            return self._challenge(request, now_s, stale=True)
-        self.failures.forgive(host, login.login)
+            failures = self.bans.failed(host, name, now_s)
+            return self._challenge(request, flow, now_s, failures=failures)
+        self.bans.proved(host, name, now_s)
+        if not self._is_unused(credentials, request.method):
+            return self._challenge(request, flow, now_s, stale=True)
         if request.method == "REGISTER" and not _registers_itself(request, login.login):
             return Denied(403, f"{login.login} May Register Only Itself")
         return Authenticated(login)
@@ -137,19 +181,17 @@ class Authenticator:
         right = verify(credentials, method, secret or self._nobody[credentials.algorithm])
         return right and bool(secret)
 
-    def _is_fresh(self, credentials: Credentials, method: str, now_s: float) -> bool:
-        if self._nonces.check(credentials.nonce, now_s) is not NonceState.VALID:
-            return False
+    def _is_unused(self, credentials: Credentials, method: str) -> bool:
         if credentials.qop:
             return self._counts.accept(credentials.nonce, credentials.nc)
         # RFC 2069: no count, so the same answer is good once.
         return self._counts.accept(f"{credentials.nonce} {method} {credentials.response}", 1)
 
     def _challenge(
-        self, request: Request, now_s: float, *, stale: bool = False, failures: int = 0
+        self, request: Request, flow: Flow, now_s: float, *, stale: bool = False, failures: int = 0
     ) -> Challenged:
         """One header per algorithm, the preferred first (RFC 8760 2.3), with one nonce."""
-        nonce = self._nonces.issue(now_s)
+        nonce = self._nonces.issue(now_s, flow.remote.host)
         status, name = _CHALLENGES.get(request.method, _PROXY_CHALLENGE)
         headers = tuple(
             [
@@ -171,6 +213,19 @@ class Authenticator:
 # stored nonce for ever.
 _PROXY_CHALLENGE = (407, "Proxy-Authenticate")
 _CHALLENGES = {"REGISTER": (401, "WWW-Authenticate")}
+
+
+def _user(request: Request, name: str) -> str:
+    """The user part of From or To; of what is no address, the text."""
+    try:
+        return (request.to if name == "to" else request.from_).uri.user or ""
+    except RemoteError:
+        return request.required(name)
+
+
+def _told(ban: Ban, now_s: float) -> str:
+    """The reason phrase for a banned login: why, and for how long."""
+    return f"Banned For {ceil(ban.until_s - now_s)} s: {ban.reason}"
 
 
 def _registers_itself(request: Request, login: str) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from ipaddress import ip_address
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from sip.dns_cache import DnsCache
-from sip.dns_records import Answer, Question
+from sip.dns_records import Answer, Failed, Question
 from sip.errors import RemoteError
 from sip.resolution import Draw, Reach, Resolution, resolve
 from sip.uri import SipUri, parse_uri
@@ -43,6 +44,9 @@ class Hosts:
         self._idle: list[Deferred[None]] = []
         self._kept: dict[str, str] = {}  # destinations, and what was logged last
         self._needs: dict[str, list[Question]] = {}  # the questions of those kept
+        self._leads: dict[str, set[str]] = {}  # and the addresses
+        self.addresses: frozenset[str] = frozenset()
+        """Where those kept lead: every address given or answered, beyond one call's candidates."""
 
     def where(self, destination: str) -> Resolution:
         """The candidates of a SIP URI as known now, servers of one priority drawn anew. What is
@@ -54,9 +58,11 @@ class Hosts:
         """Have these ready, and no longer any other."""
         self._kept = {each: self._kept.get(each, "") for each in destinations}
         self._needs = {each: self._needs.get(each, []) for each in self._kept}
+        self._leads = {each: self._leads.get(each, set()) for each in self._kept}
         for destination in self._kept:
             self.where(destination)
-            self._tell(destination)
+            self._note(destination)
+        self.addresses = frozenset().union(*self._leads.values())
 
     def idle(self) -> Deferred[None]:
         """Fires when no question is open."""
@@ -109,17 +115,28 @@ class Hosts:
         for destination in waiting:  # what the answer leads to is asked for next
             self.where(destination)
             if destination in self._kept:
-                self._tell(destination)
+                self._note(destination)
+        self.addresses = frozenset().union(*self._leads.values())
         if not self._in_flight:
             idle, self._idle = self._idle, []
             for done in idle:
                 done.callback(None)
 
+    def _note(self, destination: str) -> None:
+        """What one of those kept leads to now."""
+        resolution = self.where(destination)
+        hosts = {str(ip_address(address.host)) for _, address in resolution.candidates}
+        for question in self._needs[destination]:
+            answer = self._cache.get(question, self._now_s())
+            if answer is not None and not isinstance(answer, Failed):
+                hosts.update(record for record in answer if isinstance(record, str))
+        self._leads[destination] = hosts
+        self._tell(destination, resolution)
+
     # --- what an operator is told -----------------------------------------------------------------
 
-    def _tell(self, destination: str) -> None:
+    def _tell(self, destination: str, resolution: Resolution) -> None:
         """Once for each change of a trunk's destination, and not while it is still looked for."""
-        resolution = self.where(destination)
         if resolution.missing:
             return
         said = resolution.reason or self._trouble(destination)

@@ -78,6 +78,11 @@ def identify(
     return None if trunk is None else TrunkCaller(trunk)
 
 
+def trunk_at(host: str, snapshot: RoutingSnapshot) -> str | None:
+    """The trunk whose calls come from this address."""
+    return snapshot.trunk_hosts.get(host) or _by_network(host, snapshot)
+
+
 def _is_phone(request: Request, flow: Flow, domains: Domains) -> bool:
     if any(request.first(name) is not None for name in CREDENTIAL_HEADERS):
         return True

@@ -16,8 +16,6 @@ class Listening:
 
     def __init__(self, service: SipService, listeners: Iterable[Listener]) -> None:
         self._service = service
-        listeners = tuple(listeners)
-        self._reach = _reach(listeners)
         streams = [listener for listener in listeners if listener.transport != "udp"]
         self._streams = {(each.transport, each.address) for each in streams}
         # The first of several on one host; "" stands for every host.
@@ -25,12 +23,6 @@ class Listening:
             (each.transport, "" if each.is_wildcard else each.address.host): each.address.port
             for each in reversed(streams)
         }
-
-    @property
-    def reach(self) -> Reach:
-        """What can be sent to: each transport that has a listener, with the kinds of address. IPv6
-        comes first (RFC 6724, as RFC 7984 4 asks); where it has no route IPv4 is next."""
-        return self._reach
 
     def flush(self) -> None:
         """Send what the stack has to send and arm its timer."""
@@ -58,7 +50,9 @@ class Listening:
         return Address(host, port)
 
 
-def _reach(listeners: Iterable[Listener]) -> Reach:
+def reach_of(listeners: Iterable[Listener]) -> Reach:
+    """What can be sent to: each transport that has a listener, with the kinds of address. IPv6
+    comes first (RFC 6724, as RFC 7984 4 asks); where it has no route IPv4 is next."""
     kinds: dict[str, set[Kind]] = {}
     for listener in listeners:
         kind: Kind = "AAAA" if ":" in listener.address.host else "A"

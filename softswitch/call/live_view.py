@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from softswitch.call.defence import Defence
 from softswitch.call.registrations import Registrations, RegistrationView
 from softswitch.call.trunks import Trunks
 from softswitch.call.view import CallView, LiveCalls
@@ -15,12 +16,15 @@ Row = dict[str, Any]
 
 
 class LiveView:
-    """Calls that are up and phones that are registered."""
+    """Calls that are up, phones that are registered, and what is banned."""
 
-    def __init__(self, live: LiveCalls, registrations: Registrations, trunks: Trunks) -> None:
+    def __init__(
+        self, live: LiveCalls, registrations: Registrations, trunks: Trunks, defence: Defence
+    ) -> None:
         self._live = live
         self._registrations = registrations
         self._trunks = trunks
+        self._defence = defence
 
     def calls(self, account: str | None = None) -> list[CallView]:
         """The calls of an account, or all."""
@@ -30,8 +34,14 @@ class LiveView:
         """The phones of an account, or all."""
         return self._registrations.views(None if account is None else AccountId(account))
 
+    def bans(self, account: str) -> list[Row]:
+        """The bans of an account's logins, as rows of ``bans list``: its phones with wrong
+        passwords, and whoever guesses them."""
+        return self._defence.report_of(AccountId(account))
+
     def subscribe(self, account: str, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back at every change of the account's calls or phones; returns the way to stop."""
+        """Call back at every change of the account's calls, phones or bans; returns the way to
+        stop."""
         return self._live.subscribe(AccountId(account), callback)
 
     def trunk_report(self) -> Callable[[], list[Row]]:

@@ -78,6 +78,10 @@ class Registrar:
         """Whether the login has a binding."""
         return any(b.expires_us > now_us for b in self._logins.get(login, {}).values())
 
+    def is_bound(self, login: str, flow: Flow, now_us: int) -> bool:
+        """Whether the login has a binding that came from the remote end of this flow."""
+        return any(bound.flow.remote == flow.remote for bound in self._live(login, now_us))
+
     def everything(self, now_us: int) -> list[Bound]:
         """All bindings, for people."""
         return [bound for login in self._logins for bound in self._live(login, now_us)]

@@ -74,9 +74,15 @@ class Registrations:
         rows: list[dict[str, Any]] = await self._database.run_call(read_bindings)
         return self._registrar.load((BindingRow(**row) for row in rows), self._now_us())
 
+    def sources(self) -> list[tuple[str, str]]:
+        """Source address and login of every phone that is registered."""
+        bindings = self._registrar.everything(self._now_us())
+        return [(bound.flow.remote.host, bound.login) for bound in bindings]
+
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """Answer a REGISTER."""
         if not self._is_ours(request, flow):
+            self._authenticator.stranger(request, flow, now_s)
             self._stack.respond(tx, 404, now_s=now_s)
             return
         logins = self._snapshots.current.logins

@@ -38,7 +38,7 @@ from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
 from softswitch.call.targets import TargetFinder, Where
-from softswitch.call.view import LiveCalls
+from softswitch.call.view import LiveCalls, decrease
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId
 from softswitch.routing.free import INTERNAL, free_rate
@@ -51,6 +51,8 @@ log = Logger()
 
 # Set by hand in tests of other sizes; a call that is up costs some 6 kB.
 CALLS_MAX = 20_000
+# From one address, a carrier's too, so that none takes all there is.
+CALLS_PER_SOURCE_MAX = 10_000
 DRAIN_POLL_S = 0.1
 
 
@@ -119,6 +121,7 @@ class CallService(Service):
         self._now_us = now_us
         self._new_id = new_id
         self._calls: dict[CallId, LiveCall] = {}
+        self._per_source: dict[str, int] = {}
         self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
         self._timer: Timer | None = None
         self._timer_at_s = 0.0
@@ -226,13 +229,18 @@ class CallService(Service):
         elif request.method == "REGISTER":
             self._registrations.received(tx, request, flow, now_s)
         elif request.method == "OPTIONS":
+            self._admission.note_options(request, flow, now_s)
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
         else:  # BYE outside a dialog
             self._stack.respond(tx, 481, now_s=now_s)
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
-        if self._draining or len(self._calls) >= CALLS_MAX:
+        if (
+            self._draining
+            or len(self._calls) >= CALLS_MAX
+            or self._per_source.get(flow.remote.host, 0) >= CALLS_PER_SOURCE_MAX
+        ):
             self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
             return
         snapshot, now_us = self._snapshots.current, self._now_us()
@@ -264,6 +272,8 @@ class CallService(Service):
         live = LiveCall(machine, plan, caller, now_us, currencies)
         tx.owner = Role(live, "caller")
         self._calls[machine.id] = live
+        source = flow.remote.host
+        self._per_source[source] = self._per_source.get(source, 0) + 1
         self._live.started(machine.id, plan, now_us)
         if decided.trunk is not None:
             self._live.trunk_taken(decided.trunk)
@@ -310,7 +320,7 @@ class CallService(Service):
     def _answer_caller(self, live: LiveCall, action: ev.AnswerCaller, now_s: float) -> None:
         self._sip_side.answer_caller(live, action, now_s)
         if action.status == 200:
-            self._live.answered(live.machine.id, self._wall_us(live, now_s))
+            self._live.answered(live.machine.id, live.plan, self._wall_us(live, now_s))
 
     def _launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         self._sip_side.launch(live, action, now_s)
@@ -392,6 +402,7 @@ class CallService(Service):
             partial(self._live.changed_all, live.currencies),
         )
         del self._calls[machine.id]
+        decrease(self._per_source, live.caller.flow.remote.host)
         self._live.ended(machine.id, live.plan)
         for branch in live.branches:
             self._free_trunk(branch)

@@ -7,9 +7,10 @@ from typing import NamedTuple, TypeVar
 
 from softswitch.call.trunk_conditions import TrunkConditions
 from softswitch.ids import AccountId, CallId
-from softswitch.routing.plan import Plan
+from softswitch.routing.plan import DialTrunks, Plan
 
 K = TypeVar("K")
+Ends = tuple[str, str]  # a number of ours, and who calls it
 
 SUBSCRIBERS_MAX = 50  # live boards of one account; each costs a wake-up per change
 
@@ -49,6 +50,7 @@ class LiveCalls:
         self._accounts: dict[AccountId, int] = {}
         self._numbers: dict[str, int] = {}
         self._trunks: dict[str, int] = {}
+        self._forwarded: dict[Ends, int] = {}
         self._subscribers: dict[AccountId, list[Subscriber]] = {}
         self.trunks = TrunkConditions()
 
@@ -65,12 +67,15 @@ class LiveCalls:
             self._accounts[record.account] = self._accounts.get(record.account, 0) + 1
         if plan.number:
             self._numbers[plan.number] = self._numbers.get(plan.number, 0) + 1
+            if (ends := forwarded_ends(plan)) is not None:
+                self._forwarded[ends] = self._forwarded.get(ends, 0) + 1
         if self._subscribers:
             self._tell(views)
 
-    def answered(self, call_id: CallId, answered_us: int) -> None:
+    def answered(self, call_id: CallId, plan: Plan, answered_us: int) -> None:
         """Somebody answered it."""
         views = self._views[call_id]
+        self._end_ringing(views, plan)
         for index, view in enumerate(views):
             views[index] = CallView(*view[:-1], answered_us)
         if self._subscribers:
@@ -80,9 +85,10 @@ class LiveCalls:
         """It is over."""
         views = self._views.pop(call_id, [])
         for view in views:
-            _decrease(self._accounts, view.account)
+            decrease(self._accounts, view.account)
         if plan.number:
-            _decrease(self._numbers, plan.number)
+            decrease(self._numbers, plan.number)
+            self._end_ringing(views, plan)
         if self._subscribers:
             self._tell(views)
 
@@ -92,7 +98,7 @@ class LiveCalls:
 
     def trunk_freed(self, trunk: str) -> None:
         """And ended."""
-        _decrease(self._trunks, trunk)
+        decrease(self._trunks, trunk)
 
     # --- asked ---
 
@@ -103,6 +109,10 @@ class LiveCalls:
     def number_calls(self, number: str) -> int:
         """Calls to a number of ours."""
         return self._numbers.get(number, 0)
+
+    def forwarded(self, ends: Ends) -> int:
+        """Calls between these two that go on outside and that nobody has answered."""
+        return self._forwarded.get(ends, 0)
 
     def trunk_calls(self, trunk: str) -> int:
         """Branches on a trunk, in both directions."""
@@ -143,12 +153,28 @@ class LiveCalls:
         for account in accounts:
             self.changed(account)
 
+    def _end_ringing(self, views: list[CallView], plan: Plan) -> None:
+        ends = forwarded_ends(plan)
+        if ends is not None and views and views[0].state == "ringing":
+            decrease(self._forwarded, ends)
+
     def _tell(self, views: Iterable[CallView]) -> None:
         for view in views:
             self.changed(view.account)
 
 
-def _decrease(counts: dict[K, int], key: K) -> None:
+def forwarded_ends(plan: Plan) -> Ends | None:
+    """The ends of a call to a number of ours that is forwarded outside; ``None`` for any other, and
+    for callers who withhold their number."""
+    if plan.number is None or not plan.records:
+        return None
+    caller = plan.records[-1].caller  # whom the owner of the number sees
+    if not caller or not any(isinstance(step, DialTrunks) for step in plan.steps):
+        return None
+    return plan.number, caller
+
+
+def decrease(counts: dict[K, int], key: K) -> None:
     """There are no zeros, or the counts would grow with every number ever called."""
     left = counts.get(key, 0) - 1
     if left > 0:

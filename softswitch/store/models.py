@@ -205,6 +205,19 @@ class Binding(Base):
     outbound: Mapped[bool] = mapped_column(Boolean)
 
 
+class Ban(Base):
+    """A ban that is in force, kept over a restart. ``login`` "": of the whole source."""
+
+    __tablename__ = "ban"
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)
+    login: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(64))
+    since_us: Mapped[int] = mapped_column(BigInteger)
+    until_us: Mapped[int] = mapped_column(BigInteger)
+    times: Mapped[int] = mapped_column(Integer)  # which in a row
+    proved: Mapped[bool] = mapped_column(Boolean)  # the source was not forged
+
+
 class Session(Base):
     """A portal session. Only the SHA-256 of the cookie's value is kept."""
 

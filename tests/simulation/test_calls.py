@@ -17,6 +17,7 @@ import pytest
 from billing.tariff import Rate, TariffIndex
 from sip.events import Event, RequestReceived
 from sip.flow import Address
+from softswitch.call import service
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import (
     Account,
@@ -379,3 +380,33 @@ def assert_money(world: World) -> None:
         if "transfer" not in trace:  # one paid leg, as long as the call
             assert price_micros == -(-duration_s // 60) * 60_000, (duration_s, price_micros, cause)
     assert not world.far.store.rows("SELECT id FROM cdr WHERE price_micros <> 0")
+
+
+def test_all_calls_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever they are from."""
+    monkeypatch.setattr(service, "CALLS_MAX", 1)
+    world = World(SEED)
+    parties: list[Caller] = []
+    talk = Calling(number(VIA_FAR, "rings for ever"), "other")
+    for at_s, account in ((0.0, RICH), (3.0, POOR[0]), (30.0, POOR[0])):
+        caller = world.callers[account]
+        world.wire.call_later(at_s, lambda caller=caller: parties.append(caller.call(talk)))
+    world.wire.run()
+    assert [caller.outcome for caller in parties] == ["480", "503", "480"]
+
+
+def test_one_source_may_keep_only_so_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one gets 503, of a trunk as of a phone, and a call that ends makes room."""
+    monkeypatch.setattr(service, "CALLS_PER_SOURCE_MAX", 2)
+    world = World(SEED)
+    poor = world.callers[POOR[0]]
+    for at_s in (0.0, 0.1, 3.0, 30.0):
+        world.wire.call_later(at_s, lambda: world.place("no answer"))
+    talk = Calling(number(VIA_FAR, "answers"), "other", talk_s=1)
+    parties: list[Caller] = []
+    world.wire.call_later(3.0, lambda: parties.append(poor.call(talk)))
+    world.wire.run()
+    assert [caller.outcome for _, caller in world.placed] == ["480", "480", "503", "480"]
+    assert [caller.outcome for caller in parties] == ["503"], "the near switch is one source too"
+    assert not world.near.calls._per_source
+    assert not world.far.calls._per_source

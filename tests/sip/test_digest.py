@@ -158,6 +158,16 @@ def test_a_nonce_from_the_future_is_forged() -> None:
     assert Nonces(KEY).check(Nonces(KEY).issue(5000.0), 10.0) is NonceState.FORGED
 
 
+def test_a_nonce_is_good_at_its_source_alone() -> None:
+    """Nor, cut short, at one whose address begins with the last figure of what was cut."""
+    nonce = Nonces(KEY).issue(1000.0, "192.0.2.1")
+    assert Nonces(KEY).check(nonce, 1000.0, "192.0.2.1") is NonceState.VALID
+    for source in ("", "192.0.2.2", "92.0.2.1"):
+        assert Nonces(KEY).check(nonce, 1000.0, source) is NonceState.FORGED
+    text, seal = nonce[:-32], nonce[-32:]
+    assert Nonces(KEY).check(text[:-1] + seal, 1000.0, text[-1] + "192.0.2.1") is NonceState.FORGED
+
+
 def test_nonces_of_one_moment_differ() -> None:
     """Each has its own count of uses."""
     nonces = Nonces(KEY)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sip.errors import LocalError
+from sip.errors import LocalError, RemoteError
 from sip.events import AckReceived, AckTimedOut, CancelReceived, Event, RequestReceived
-from sip.flow import Flow
+from sip.flow import Address, Flow
 from sip.machines import State
 from sip.message import Request, Response
 from sip.parser import parse_message
@@ -435,6 +435,69 @@ def test_a_flood_is_dropped_unread_and_only_for_its_source() -> None:
     assert len(lone.receive(wire_bytes(request("OPTIONS"), branch="z9hG4bKother"), other)) == 1
     lone.now_s = 1.0
     assert len(lone.receive(wire_bytes(request("OPTIONS"), branch="z9hG4bKlater"))) == 1
+
+
+def test_requests_of_a_banned_source_are_dropped_unread() -> None:
+    """From the moment at which it is in the table until it is out; answers to us are read: whoever
+    forges requests in a carrier's name must not cut it off."""
+    banned: set[str] = set()
+    lone = Lone(limits=Limits(banned=banned))
+    banned.add(ALICE.host)
+    for data in (wire_bytes(request("OPTIONS")), b"REGISTER garbage", b"\0\1"):
+        assert lone.receive(data) == []
+    assert (lone.sent(), lone.stack.transactions) == ([], 0)
+    broken = wire_bytes(request("OPTIONS"))
+    lone.stack.refuse_malformed(broken, lone.flow, RemoteError("of a stream"))
+    assert lone.sent() == []
+    assert (lone.stack.counters.banned, lone.stack.counters.malformed) == (4, 0)
+    lone.receive(bytes(answered(parse_request(), 200, to_tag="x")))
+    assert lone.stack.counters.responses_unmatched == 1
+    banned.clear()
+    lone.receive_new(request("OPTIONS"))
+
+
+def test_the_count_by_source_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forged sources beyond it are dropped within that second; who was counted before goes on, and
+    so do trusted ones."""
+    monkeypatch.setattr("sip.limits.RATE_SOURCES_MAX", 3)
+    limits = Limits(requests_per_source_s=9, trusted="192.0.2.9".__eq__)
+    lone = Lone(limits=limits)
+    hosts = ["192.0.2.1", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.1", "192.0.2.9"]
+    told = []
+    for number, host in enumerate(hosts):
+        data = wire_bytes(request("OPTIONS"), branch=f"z9hG4bK{number}")
+        flow = lone.flow._replace(remote=Address(host, 5060))
+        told.append(len(lone.receive(data, flow)))
+    assert told == [1, 1, 1, 0, 1, 1]
+    assert len(lone.stack._rate._counts) == 3
+
+
+def looping(uri: str, *lower: str) -> bytes:
+    """An INVITE that went through a proxy, which put its Via on top of these."""
+    proxy = "SIP/2.0/UDP proxy.example;branch=z9hG4bKproxy;rport"
+    message = request("INVITE")
+    message.uri = uri
+    message.headers = {"via": [proxy, *lower], "max-forwards": ["60"], **message.headers}
+    return bytes(message)
+
+
+def test_our_own_request_that_comes_back_is_a_loop() -> None:
+    """482 while ours is up and when it is for the same user; for another one somebody forwarded it
+    (16.3 step 4). What cannot be read below the top is not ours."""
+    lone = Lone()
+    sent = lone.stack.request(request("INVITE"), lone.flow, 0.0)
+    ours = sent.via
+    lone.sent()
+    bob, carol = "sip:bob@192.0.2.2", "sip:carol@192.0.2.2"
+    assert lone.receive(looping(bob, ours)) == []
+    assert lone.statuses() == [482]
+    assert lone.receive(looping(bob, f"SIP/2.0/UDP a;branch=z9hG4bKa, {ours}")) == []
+    assert lone.statuses() == [482]
+    for harmless in (looping(carol, ours), looping(bob, "SIP/2.0/UDP b;branch=x"),
+                     looping(bob, "nonsense")):  # fmt: skip
+        lone.stack._servers._by_key.clear()
+        (event,) = lone.receive(harmless)
+        assert isinstance(event, RequestReceived)
 
 
 def test_responses_and_trusted_sources_have_no_rate() -> None:

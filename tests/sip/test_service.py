@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 from typing import Any
+from unittest import mock
 
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from sip import service as service_module
 from sip.events import Event, RequestFailed, RequestReceived
 from sip.flow import Address, Flow
 from sip.parser import HEAD_BYTES_MAX, parse_message
@@ -204,6 +206,14 @@ class ServiceTests(SynchronousTestCase):
         ):
             service = self.make(*listeners)
             assert service.local_flow_to(peer, "udp").local == local
+
+    def test_what_is_remembered_of_peers_is_bounded(self) -> None:
+        """The kernel is asked anew when there were more of them."""
+        service = self.make(Listener("udp", Address("0.0.0.0", 5080)))
+        with mock.patch.object(service_module, "LOCAL_HOSTS_MAX", 3):
+            for number in range(10):
+                service.local_flow_to(Address(f"127.0.0.{number + 1}", 9), "udp")
+                assert len(service._hosts) <= 3
 
     def test_a_wildcard_listener_sends_from_the_flows_address(self) -> None:
         """The flow's local address is not bound by itself."""

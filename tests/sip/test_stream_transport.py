@@ -210,6 +210,18 @@ def test_a_source_may_keep_only_so_many_connections(monkeypatch: pytest.MonkeyPa
     streams.accepted()
 
 
+def test_a_banned_source_is_not_connected() -> None:
+    """For as long as it is banned."""
+    streams = Streams()
+    banned: set[str] = set()
+    streams.streams._banned = banned
+    streams.accepted()
+    banned.add(PHONE.host)
+    assert streams.accept() is None
+    banned.clear()
+    streams.accepted()
+
+
 def test_all_connections_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Accepted and opened ones."""
     monkeypatch.setattr(stream_transport, "CONNECTIONS_MAX", 1)

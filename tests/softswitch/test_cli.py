@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, insert
 
 from softswitch.cli import main
 from softswitch.cli_local import ask_store
+from softswitch.clock import utc_us
 from softswitch.config import load
+from softswitch.store.models import Ban
 
 FIELDS = {
     "accounts": {"account", "company", "status", "balance", "currency"},
@@ -159,6 +162,32 @@ def test_money_and_blocks(applied: Path) -> None:
     assert as_json(applied, "show", "accounts")[0]["status"] == "blocked_operator"
     assert run(applied, "account", "unblock", "000000212").exit_code == 0
     assert run(applied, "ledger", "verify").stdout == "1 accounts verified\n"
+
+
+def test_bans_without_a_service_are_those_of_the_store(applied: Path) -> None:
+    """Listed while they last, and lifted by login or by source."""
+    url = load(applied).store.url
+    hour_us = 3_600_000_000
+    with create_engine(url).begin() as connection:
+        for source, login, until_us in (
+            ("203.0.113.7", "883", utc_us() + hour_us),
+            ("203.0.113.7", "884", utc_us() + hour_us),
+            ("203.0.113.8", "", utc_us() - hour_us),
+        ):
+            connection.execute(
+                insert(Ban).values(source=source, login=login, reason="wrong passwords",
+                                   since_us=0, until_us=until_us, times=1, proved=True)
+            )  # fmt: skip
+    rows = as_json(applied, "bans", "list")
+    assert [(row["kind"], row["source"], row["login"]) for row in rows] == [
+        ("login", "203.0.113.7", "883"),
+        ("login", "203.0.113.7", "884"),
+    ]
+    lifted = as_json(applied, "bans", "lift", "203.0.113.7", "883")
+    assert lifted == {"source": "203.0.113.7", "login": "883", "lifted": 1}
+    said = run(applied, "bans", "lift", "203.0.113.7").stdout
+    assert said == "203.0.113.7 is not banned any more\n"
+    assert run(applied, "bans", "list").stdout == "none\n"
 
 
 def test_jobs_and_bans(applied: Path) -> None:

@@ -136,6 +136,8 @@ def test_values_are_parsed(tmp_path: Path) -> None:
         ),
         ("[media]\ntimeout_s = -1\n", "2: timeout_s: must be at least 0"),
         ("[limits]\ncall_max_s = 0\n", "2: call_max_s: must be at least 1"),
+        ("[limits]\nban_s = 0\n", "2: ban_s: must be at least 1"),
+        ("[limits]\nban_after = 101\n", "2: ban_after: must be at most 100"),
         (
             '[limits]\ntrusted_sources = ["10.0.0.1/8"]\n',
             "2: trusted_sources: 10.0.0.1/8 is not an address or network like 203.0.113.0/24",

@@ -55,6 +55,23 @@ class FakeLive:
         return lambda: [TRUNK]
 
 
+class FakeBans:
+    """One source is banned."""
+
+    def __init__(self) -> None:
+        self.banned = {"198.51.100.9"}
+
+    def later_report(self) -> Callable[[], list[dict[str, Any]]]:
+        """The sources."""
+        return lambda: [{"source": source} for source in self.banned]
+
+    def lift(self, source: str, login: str) -> int:
+        """Only as a whole."""
+        found = not login and source in self.banned
+        self.banned.discard(source)
+        return int(found)
+
+
 @pytest.fixture
 def snapshots() -> SnapshotHolder:
     """The snapshot in force."""
@@ -79,6 +96,7 @@ def server(
         NobodyRegistered,
         lambda: {"transactions": 3},
         lambda: ("the certificate ends soon",),
+        FakeBans(),
     )
 
 
@@ -174,7 +192,7 @@ def test_a_routing_question_uses_the_snapshot_in_force(
          "noon is not a time like 2026-01-31T09:00:00Z"),
         (b'{"verb": "jobs run", "arguments": {"name": "x"}}',
          "x is not a job, the jobs are expire-bindings, expire-sessions"),
-        (b'{"verb": "bans lift", "arguments": {"address": "192.0.2.1"}}',
+        (b'{"verb": "bans lift", "arguments": {"source": "192.0.2.1"}}',
          "192.0.2.1 is not banned"),
     ],
 )  # fmt: skip
@@ -196,6 +214,16 @@ def test_all_problems_of_a_file_come_back(server: ControlServer, tmp_path: Path)
         f'{path}:1: unknown key "trunk", the nearest known key is "trunks"',
         f'{path}:2: unknown key "route", the nearest known key is "routes"',
     ]
+
+
+def test_bans_are_those_of_the_running_service(server: ControlServer) -> None:
+    """Listed and lifted in memory; addresses in any spelling; what is not banned is told."""
+    assert verb(server, "bans list") == [{"source": "198.51.100.9"}]
+    lifted = verb(server, "bans lift", source="198.51.100.9")
+    assert lifted == {"source": "198.51.100.9", "login": None, "lifted": 1}
+    assert verb(server, "bans list") == []
+    request = b'{"verb": "bans lift", "arguments": {"source": "2001:DB8::1", "login": "883"}}'
+    assert asked(server, request) == {"problems": ["883 at 2001:db8::1 is not banned"]}
 
 
 @pytest.fixture
@@ -223,7 +251,7 @@ def test_the_client_gets_its_answer(listening: Callable[[], None], state_dir: Pa
         answer = pool.submit(control_socket.ask, state_dir, "bans list", {})
         while not answer.done():
             listening()
-    assert answer.result() == {"result": []}
+    assert answer.result() == {"result": [{"source": "198.51.100.9"}]}
 
 
 def test_only_one_service_has_a_state_folder(

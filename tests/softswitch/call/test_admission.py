@@ -1,118 +1,161 @@
-"""From an INVITE to a plan: carriers that we register with, and whom a trunk may say is calling."""
+"""Who may call: strangers are held against their source, and a call that goes round ends."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import pytest
 
 from sip.digest import Nonces
-from sip.flow import Address, Flow
 from sip.message import Request
-from softswitch.call.admission import Admission, Admitted, Answered, CallRate
+from softswitch.call import admission as admission_module
+from softswitch.call.admission import LOOP_TURNS, Admission, Admitted, Answered, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.bans import BanRules, Bans
 from softswitch.call.identify import Domains
 from softswitch.call.registrar import Registrar
 from softswitch.call.view import LiveCalls
-from softswitch.routing.model import RoutingSnapshot, StaticAddress, Trunk, TrunkRegistration, User
-from softswitch.routing.plan import RingUser
-from tests.softswitch.call.phones import DOMAIN, SWITCH
-from tests.softswitch.routing.world import (
-    ADMINISTRATOR,
-    RIGA_NUMBER,
-    riga,
-    snapshot,
-)
+from softswitch.ids import AccountId, CallId, Extension
+from softswitch.routing.model import CallFlow, RoutingSnapshot
+from softswitch.routing.plan import DialTrunks, PhoneCaller, Plan
+from tests.softswitch.call.phones import DOMAIN, SWITCH, flow, invite
+from tests.softswitch.routing.world import ANNA, RIGA_NUMBER, riga, snapshot
 
-REGISTRAR, STRANGER = "203.0.113.50", "203.0.113.66"
-NOON_US = 1_769_860_800_000_000  # 2026-01-31 12:00 UTC
-LINE = Trunk(
-    "line", (), f"sip:{REGISTRAR}", "e164", 0,
-    registration=TrunkRegistration(f"sip:{REGISTRAR}", "user", "line1", 3600),
-)  # fmt: skip
+NOON_US = 1_768_300_000_000_000
+CARRIER = "127.0.0.9"
+CALLER = "+4915100000001"
 
 
-def world(**changes: object) -> RoutingSnapshot:
-    """Riga, whose administrator has a static phone, and a trunk."""
-    static = StaticAddress("udp", "203.0.113.21", 5060)
-    phone = User(ADMINISTRATOR, "Anton", "default", static=static)
-    users = {**riga().users, ADMINISTRATOR: phone}
-    trunk = replace(LINE, **changes)  # type: ignore[arg-type]
-    return snapshot(riga(users=users), trunks={"line": trunk})
+class Gate:
+    """An admission and what it knows."""
+
+    def __init__(self) -> None:
+        self.bans = Bans(BanRules(after=3))
+        self.live = LiveCalls()
+        self.admission = Admission(
+            Authenticator(DOMAIN, Nonces(b"k" * 32), ("MD5",), self.bans),
+            Domains(DOMAIN, "static.example", [SWITCH.host]),
+            Registrar(),
+            self.live,
+            CallRate(0),
+        )
+
+    def decide(
+        self, request: Request, host: str, known: RoutingSnapshot | None = None
+    ) -> Admitted | Answered:
+        """One INVITE."""
+        known = known or snapshot()
+        return self.admission.decide(request, flow(host=host), known, now_s=0.0, now_us=NOON_US)
 
 
-def decided(
-    uri: str,
-    to: str,
-    *,
-    host: str = REGISTRAR,
-    extra: tuple[tuple[str, str], ...] = (),
-    known: RoutingSnapshot | None = None,
-) -> Admitted | Answered:
-    """What becomes of an INVITE from an address."""
-    live = LiveCalls()
-    live.trunks.registrars = {REGISTRAR: ("line",)}
-    admission = Admission(
-        Authenticator(DOMAIN, Nonces(bytes(32)), ("MD5",)),
-        Domains(DOMAIN, "static", [SWITCH.host]),
-        Registrar(),
-        live,
-        CallRate(0),
-    )
-    fields = [
-        ("From", "<sip:+4930111111@h>;tag=f"),
-        ("To", f"<{to}>"),
-        ("Call-ID", "c"),
-        ("CSeq", "1 INVITE"),
-        *extra,
-    ]
-    request = Request.build("INVITE", uri, fields)
-    flow = Flow("udp", SWITCH, Address(host, 5060))
-    return admission.decide(request, flow, known or world(), now_s=1.0, now_us=NOON_US)
+def from_carrier(caller: str = CALLER) -> Request:
+    """A call to a number of ours."""
+    request = invite(f"sip:{RIGA_NUMBER}@{SWITCH.host}")
+    request.set("from", f"<sip:{caller}@carrier.example>;tag=f")
+    return request
 
 
-def rung(outcome: Admitted | Answered) -> RingUser:
-    """The phone that rings."""
-    assert isinstance(outcome, Admitted)
-    (step,) = outcome.plan.steps
-    assert isinstance(step, RingUser)
-    return step
+def carrier_snapshot(target: dict[str, str]) -> RoutingSnapshot:
+    """Where calls to the number go."""
+    called = CallFlow(RIGA_NUMBER, target, 20)
+    return snapshot(riga(flows={RIGA_NUMBER: called}), trunk_hosts={CARRIER: "carrier"})
 
 
-@pytest.mark.parametrize(
-    ("user", "to"), [("line1", RIGA_NUMBER), (RIGA_NUMBER, "user"), (RIGA_NUMBER, RIGA_NUMBER)]
-)
-def test_a_registrar_calls_our_contact_or_the_number(user: str, to: str) -> None:
-    """When the contact is called the number stands in To alone."""
-    outcome = decided(f"sip:{user}@{SWITCH.host}", f"sip:{to}@{REGISTRAR}")
-    assert rung(outcome).extension == ADMINISTRATOR
-    assert isinstance(outcome, Admitted)
-    assert outcome.trunk == "line"
+OUTSIDE = carrier_snapshot({"external": "+37120000001"})
+INSIDE = carrier_snapshot({"user": ANNA})
 
 
-def test_a_stranger_who_knows_the_contact_is_challenged() -> None:
-    """The address decides."""
-    outcome = decided(f"sip:line1@{SWITCH.host}", f"sip:{RIGA_NUMBER}@h", host=STRANGER)
-    assert isinstance(outcome, Answered)
-    assert outcome.status == 407
+def admitted(gate: Gate, request: Request, known: RoutingSnapshot = OUTSIDE) -> Admitted:
+    """A call from the carrier that may be tried."""
+    decided = gate.decide(request, CARRIER, known)
+    assert isinstance(decided, Admitted)
+    return decided
+
+
+def ring(gate: Gate, caller: str, known: RoutingSnapshot) -> Plan:
+    """As many calls at once as a loop may have turns, of one plan."""
+    for number in range(LOOP_TURNS):
+        plan = admitted(gate, from_carrier(caller), known).plan
+        gate.live.started(CallId(f"{number}"), plan, NOON_US)
+    return plan
+
+
+def test_a_call_that_comes_back_again_and_again_ends() -> None:
+    """So many between the same two numbers that go outside at once: 482, after which no other
+    carrier is tried; other calls to that number go on, and so do these when fewer ring."""
+    gate = Gate()
+    plan = ring(gate, CALLER, OUTSIDE)
+    decided = gate.decide(from_carrier(), CARRIER, OUTSIDE)
+    assert isinstance(decided, Answered)
+    assert decided.status == 482
+    admitted(gate, from_carrier("+4915100000002"))
+    gate.live.ended(CallId("0"), plan)
+    admitted(gate, from_carrier())
 
 
 @pytest.mark.parametrize(
-    ("trusted", "extra", "caller"),
+    ("caller", "known"), [("anonymous", OUTSIDE), (CALLER, INSIDE)], ids=["withheld", "inside"]
+)
+def test_many_calls_that_cannot_be_a_loop_go_through(caller: str, known: RoutingSnapshot) -> None:
+    """Callers without a number have nothing in common; and what rings a phone comes not back."""
+    gate = Gate()
+    ring(gate, caller, known)
+    admitted(gate, from_carrier(caller), known)
+
+
+def test_what_a_phone_sends_on_is_no_turn_of_a_loop() -> None:
+    """A transfer or redirection goes out however many calls are forwarded to that number."""
+    gate = Gate()
+    ring(gate, CALLER, OUTSIDE)
+    anna = PhoneCaller(AccountId("000000212"), Extension(ANNA))
+    plan = gate.admission.onward(anna, "+37120000001", OUTSIDE, NOON_US)
+    assert any(isinstance(step, DialTrunks) for step in plan.steps)
+
+
+def test_call_rates_are_counted_for_so_many_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are ours, so more than the table holds is rare: then the count begins anew."""
+    monkeypatch.setattr(admission_module, "RATE_ENTRIES_MAX", 2)
+    rate = CallRate(1)
+    for number in range(9):
+        assert rate.allows(AccountId(f"{number}"), 5.0)
+        assert len(rate._begun) <= 2
+    assert not rate.allows(AccountId("8"), 5.0)
+
+
+def test_calls_of_strangers_ban_their_source() -> None:
+    """Each is challenged and tells nothing; the names tried differ."""
+    gate = Gate()
+    for number in range(3):
+        request = invite(f"sip:900{number}@{SWITCH.host}")
+        request.set("from", f"<sip:100@{SWITCH.host}>;tag=f")
+        decided = gate.decide(request, "198.51.100.9")
+        assert isinstance(decided, Answered)
+        assert decided.status == 407
+    assert list(gate.bans.silenced) == ["198.51.100.9"]
+
+
+def test_calls_for_other_hosts_ban_their_source() -> None:
+    """This is no open relay, and who looks for one is told three times."""
+    gate = Gate()
+    for number in range(3):
+        decided = gate.decide(invite(f"sip:{number}@elsewhere.example"), "198.51.100.9")
+        assert isinstance(decided, Answered)
+        assert decided.status == 404
+    assert list(gate.bans.silenced) == ["198.51.100.9"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "agent", "banned"),
     [
-        (True, (), "+4930222222"),
-        (False, (), "+4930111111"),
-        (True, (("Privacy", "id"),), ""),
-        (False, (("Privacy", "id"),), ""),
+        (f"sip:{DOMAIN}", "", False),
+        (f"sip:{SWITCH.host}", "Kamailio", False),
+        (f"sip:100@{SWITCH.host}", "friendly-scanner", True),
+        ("sip:elsewhere.example", "pplsip", True),
+        ("tel:1", "", False),
     ],
 )
-def test_who_a_trunk_says_is_calling(
-    trusted: bool, extra: tuple[tuple[str, str], ...], caller: str
-) -> None:
-    """The asserted identity of a trusted one, From of others; nobody when it is private."""
-    asserted = (("P-Asserted-Identity", "<sip:+4930222222@h>"), *extra)
-    uri = f"sip:{RIGA_NUMBER}@{SWITCH.host}"
-    outcome = decided(uri, uri, extra=asserted, known=world(trusted=trusted))
-    assert rung(outcome).caller == caller
-    assert isinstance(outcome, Admitted)
-    assert outcome.plan.records[0].caller == caller
+def test_options_of_scanners_only(uri: str, agent: str, banned: bool) -> None:
+    """Carriers and phones see by OPTIONS whether we are there."""
+    gate = Gate()
+    request = Request.build("OPTIONS", uri, [("User-Agent", agent)])
+    for _ in range(5):
+        gate.admission.note_options(request, flow(host="198.51.100.9"), 0.0)
+    assert bool(gate.bans.silenced) is banned

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sip import digest
+from sip.flow import Flow
 from sip.message import Request
 from softswitch.call.authentication import Authenticated, Authenticator, Challenged, Denied
 from softswitch.call.failures import FailureCounts
@@ -173,10 +174,120 @@ def test_failures_are_counted_by_source_and_login() -> None:
     wrong = answered(register(), challenges, password="wrong")
     other = answered(register(), challenges, password="wrong", login="883140000000102")
     assert [door.challenged(wrong).failures for _ in range(3)] == [1, 2, 3]
-    assert door.challenged(wrong, host="203.0.113.8").failures == 1
+    elsewhere = door.challenged(register(), host="203.0.113.8").headers
+    wrong_elsewhere = answered(register(), elsewhere, password="wrong")
+    assert door.challenged(wrong_elsewhere, host="203.0.113.8").failures == 1
     assert door.challenged(other).failures == 1
     assert isinstance(door.check(answered(register(), challenges)), Authenticated)
     assert door.challenged(wrong).failures == 1
+
+
+def test_nonce_of_another_source_is_stale_and_counts_nothing() -> None:
+    """So nobody can have an address banned at which he cannot receive."""
+    door = Door()
+    challenges = door.challenged(register()).headers
+    for password in ("wrong", PASSWORD):
+        forged = answered(register(), challenges, password=password)
+        outcome = door.challenged(forged, host="203.0.113.8")
+        assert (outcome.failures, is_stale(outcome)) == (0, True)
+
+
+def test_stale_nonce_does_not_tell_whether_the_password_is_right() -> None:
+    """Nothing is counted then, so it must not be a way to guess."""
+    door = Door()
+    challenges = door.challenged(register()).headers
+    door.now_s += digest.NONCE_LIFE_S + 1
+    outcomes = [
+        door.challenged(answered(register(), challenges, password=password))
+        for password in (PASSWORD, "wrong")
+    ]
+    assert is_stale(outcomes[0])
+    told = [re.sub('nonce="[^"]+"', "", str(outcome)) for outcome in outcomes]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("name", [LOGIN, "883140000000999"])
+def test_banned_login_is_told_why_and_until_when(name: str) -> None:
+    """403 with both, known or not, and the right password does not help before the end."""
+    door = Door()
+    challenges = door.challenged(register()).headers
+    for _ in range(10):
+        door.challenged(answered(register(), challenges, login=name, password="wrong"))
+    denied = door.check(answered(register(), challenges, login=name))
+    assert denied == Denied(403, "Banned For 600 s: wrong passwords")
+    assert door.challenged(register()).status == 401
+    door.now_s += 600.0
+    again = answered(register(), door.challenged(register()).headers)
+    assert isinstance(door.check(again), Authenticated)
+
+
+def test_registered_phone_outlives_the_ban_of_its_own_login() -> None:
+    """Two phones with one login behind one address, and one of them has an old password."""
+    door = Door()
+    good, old = flow(port=5062), flow(port=5064)
+    door.authenticator = Authenticator(
+        DOMAIN, digest.Nonces(b"k" * 32), ALGORITHMS, is_bound=lambda name, at: at == good
+    )
+    challenges = door.challenged(register()).headers
+    for _ in range(10):
+        door.challenged(answered(register(), challenges, password="old"))
+
+    def asked(at: Flow) -> object:
+        again = answered(register(), challenges)
+        return door.authenticator.check(again, at, door.logins, door.now_s)
+
+    assert isinstance(asked(old), Denied)
+    assert isinstance(asked(good), Authenticated)
+
+
+def test_good_phones_at_the_same_address_are_not_touched() -> None:
+    """One phone with a wrong password, for hours, beside one with the right one."""
+    door = Door(login(), login("883140000000102"))
+    denied = 0
+    for _ in range(500):
+        door.now_s += 30
+        challenges = door.challenged(register()).headers
+        wrong = answered(register(), challenges, login="883140000000102", password="wrong")
+        denied += isinstance(door.check(wrong), Denied)
+        good = answered(register(), door.challenged(register()).headers)
+        assert isinstance(door.check(good), Authenticated)
+        assert {ban.login for ban in door.authenticator.bans.all()} <= {"883140000000102"}
+    assert denied > 100
+    assert not door.authenticator.bans.silenced
+
+
+def test_sweep_without_credentials_bans_its_source() -> None:
+    """Each 401 tells nothing, and after ten unknown logins no more is read."""
+    door = Door()
+    for number in range(10):
+        assert not door.authenticator.bans.silenced
+        door.challenged(register(login=f"{number}"))
+    (ban,) = door.authenticator.bans.silenced.values()
+    assert (ban.source, ban.kind, ban.reason) == (
+        "203.0.113.7", "source", "many unknown logins or hosts",
+    )  # fmt: skip
+
+
+def test_sweep_with_wrong_passwords_bans_its_source() -> None:
+    """Known logins and unknown ones alike; one of them right, and it is an office."""
+    for right in (False, True):
+        door = Door()
+        for number in range(12):
+            challenges = door.challenged(register()).headers
+            name, secret = f"{number}", "wrong"
+            if right and number == 3:
+                name, secret = LOGIN, PASSWORD
+            door.check(answered(register(), challenges, login=name, password=secret))
+        assert bool(door.authenticator.bans.silenced) is not right
+
+
+def test_first_requests_of_known_logins_never_count() -> None:
+    """However many, and whatever else goes wrong with the phone."""
+    door = Door()
+    for _ in range(1000):
+        door.challenged(register())
+        door.challenged(invite())
+    assert not door.authenticator.bans.all()
 
 
 @pytest.mark.parametrize(
@@ -272,6 +383,7 @@ def test_failures_decay() -> None:
     assert counts.count("h", "l", 0.0) == 5
     assert counts.count("h", "l", 120.0) == 3
     assert counts.add("h", "l", 120.0) == 4
+    assert counts.count("h", "l", 150.0) == 4
     assert counts.count("h", "l", 10_000.0) == 0
     assert counts.count("h", "never", 0.0) == 0
 

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from sip.dns_cache import RETRY_S, STALE_MAX_S
 from sip.dns_records import Answer, Srv
+from sip.resolution import CANDIDATES_MAX
 from softswitch.call.hosts import IN_FLIGHT_MAX, Hosts
 from softswitch.routing.model import RoutingSnapshot
 from softswitch.snapshot import SnapshotHolder
@@ -97,6 +98,28 @@ class AheadTests(HostsCase):
         assert self.ways("sip:192.0.2.9:5070") == ["192.0.2.9:5070"]
         assert self.hosts.where("no uri").reason
         assert self.dns.taken() == []
+
+    def test_every_address_of_what_is_kept_is_known(self) -> None:
+        """Carriers have no limits, also those that one call would not get to; until they are kept
+        no longer."""
+        many = tuple(f"198.51.100.{number}" for number in range(CANDIDATES_MAX * 2))
+        self.dns.zone["A b.example"] = many
+        self.dns.slow = True
+        self.hosts.keep([TRUNK, "sip:192.0.2.9:5070", "no uri"])
+        assert self.hosts.addresses == {"192.0.2.9"}
+        for _ in range(3):
+            self.dns.answer()
+        assert self.hosts.addresses == {"192.0.2.9", "192.0.2.1", *many}
+        self.keep()
+        assert self.hosts.addresses == {"192.0.2.1", *many}
+        self.hosts.keep([])
+        assert self.hosts.addresses == frozenset()
+
+    def test_addresses_are_known_as_requests_come_from_them(self) -> None:
+        """However the trunk's URI writes them."""
+        hosts = Hosts(self.dns.ask, {"udp": ("AAAA",)}, now_s=lambda: 0.0, draw=lambda _: 0)
+        hosts.keep(["sip:[2001:DB8:0::9]"])
+        assert hosts.addresses == {"2001:db8::9"}
 
     def test_questions_at_once_are_bounded(self) -> None:
         """A carrier could show a new name with each call."""

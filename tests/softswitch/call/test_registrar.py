@@ -357,6 +357,29 @@ def test_bindings_of_a_login_that_end_at_different_times_are_told_once() -> None
     assert len(registrar.expire(200 * SECOND_US)) == 2
 
 
+def test_login_is_bound_from_where_it_registered() -> None:
+    """Its address and port, for as long as the binding lasts."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, expires="120"), flow(), 0)
+    assert registrar.is_bound(LOGIN, flow(), 0)
+    assert not registrar.is_bound(LOGIN, flow(port=9), 0)
+    assert not registrar.is_bound("other", flow(), 0)
+    assert not registrar.is_bound(LOGIN, flow(), 120 * SECOND_US)
+
+
+def test_phone_that_comes_and_goes_leaves_nothing() -> None:
+    """Thousands of contacts within an hour, never more than one at a time."""
+    registrar = Registrar()
+    for number in range(1000):
+        contact = f"<sip:{number}@192.0.2.1>"
+        for cseq, expires in ((2 * number + 1, "3600"), (2 * number + 2, "0")):
+            asked = register(contact, expires=expires, cseq=cseq, call_id=f"{number}@phone")
+            assert registrar.register(LOGIN, asked, flow(), 0).status == 200
+    assert len(registrar) == 0
+    assert list(registrar._slots.values()) == [{LOGIN}], "the login alone, once"
+    assert not registrar._connections
+
+
 def test_forget_removes_a_login() -> None:
     """For users that are deleted."""
     registrar = Registrar()

@@ -6,7 +6,7 @@ import pytest
 
 from softswitch.call.view import SUBSCRIBERS_MAX, LiveCalls, TooManySubscribers
 from softswitch.ids import AccountId, CallId
-from softswitch.routing.plan import Plan, Record
+from softswitch.routing.plan import DialTrunks, Plan, Record
 
 A, B = AccountId("000000001"), AccountId("000000002")
 CALL = CallId("c1")
@@ -23,7 +23,7 @@ def test_a_call_counts_for_every_account_and_its_number_until_it_ends() -> None:
     live = LiveCalls()
     live.started(CALL, PLAN, 1)
     assert (live.account_calls(A), live.account_calls(B), live.number_calls("+370")) == (1, 1, 1)
-    live.answered(CALL, 5)
+    live.answered(CALL, PLAN, 5)
     assert [(view.account, view.state, view.answered_us) for view in live.calls()] == [
         (A, "talking", 5),
         (B, "talking", 5),
@@ -66,3 +66,23 @@ def test_a_trunk_keeps_no_zero() -> None:
     live.trunk_freed("carrier")
     assert live.trunk_calls("carrier") == 0
     assert not live._trunks
+
+
+def test_what_is_forwarded_outside_is_counted_by_both_numbers_while_it_rings() -> None:
+    """Until it is answered or over, whichever comes first; no zeros are kept."""
+    outside = DialTrunks("+49", ("carrier",), "+370", None, 20)
+    plan, ends = PLAN._replace(steps=(outside,)), ("+370", "+371")
+    live = LiveCalls()
+    for number in range(3):
+        live.started(CallId(f"{number}"), plan, 1)
+    live.started(CallId("inside"), PLAN, 1)
+    assert live.forwarded(ends) == 3
+    live.answered(CallId("0"), plan, 2)
+    live.answered(CallId("0"), plan, 3)
+    live.ended(CallId("0"), plan)
+    live.ended(CallId("1"), plan)
+    live.ended(CallId("inside"), PLAN)
+    assert (live.forwarded(ends), live.forwarded(("+370", "+372"))) == (1, 0)
+    live.ended(CallId("2"), plan)
+    assert live.forwarded(ends) == 0
+    assert not live._forwarded
