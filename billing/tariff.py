@@ -45,7 +45,8 @@ class Rate:
 
 
 class TariffIndex:
-    """All rows of one tariff, ready for longest-prefix search in at most 15 look-ups."""
+    """All rows of one tariff, ready for longest-prefix search: a look-up for each
+    length that its prefixes have."""
 
     def __init__(self, name: str, currency: str, rates: Iterable[Rate]) -> None:
         self.name = name
@@ -55,12 +56,16 @@ class TariffIndex:
             self._rates.setdefault((rate.direction, rate.prefix), []).append(rate)
         for rows in self._rates.values():
             rows.sort(key=lambda rate: rate.valid_from, reverse=True)
+        self._lengths: dict[str, list[int]] = {}  # of a direction's prefixes, the longest first
+        for direction, length in sorted({(way, len(prefix)) for way, prefix in self._rates})[::-1]:
+            if length <= PREFIX_DIGITS_MAX:
+                self._lengths.setdefault(direction, []).append(length)
 
     def find(self, direction: str, number: str, date: str) -> Rate | None:
         """The row for a number (digits, "+" ignored) on a date (YYYY-MM-DD): the longest prefix
         that has a row in force, the newest of those (rule 8). ``None``: no match, refuse."""
         digits = number.lstrip("+")
-        for length in range(min(len(digits), PREFIX_DIGITS_MAX), -1, -1):
+        for length in self._lengths.get(direction, ()):
             for rate in self._rates.get((direction, digits[:length]), ()):
                 if rate.valid_from <= date:
                     return rate

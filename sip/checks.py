@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sip.errors import RemoteError
 from sip.uri import parse_uri
+from sip.usual_address import read_address
 
 if TYPE_CHECKING:
     from sip.message import Request
@@ -84,13 +85,14 @@ def _checked_to_tag(request: Request) -> str | None:
     Inside a dialog only Call-ID and tags are read, by which the dialog is found.
     """
     request.call_id  # noqa: B018  # parsed for its errors
-    request.from_tag  # noqa: B018
     to_tag = request.to_tag
-    if to_tag is None:
-        parse_uri(request.uri)  # 416 for a foreign scheme
-        request.from_  # noqa: B018
-        request.to  # noqa: B018
-    return to_tag
+    if to_tag is not None:
+        request.from_tag  # noqa: B018
+        return to_tag
+    parse_uri(request.uri)  # 416 for a foreign scheme
+    read_address(request.headers["from"][0], "From")
+    read_address(request.headers["to"][0], "To")
+    return None
 
 
 def _content_refusal(request: Request) -> Refusal | None:

@@ -34,6 +34,14 @@ if TYPE_CHECKING:
     from sip.timers import Timers
 
 
+Gate = Callable[["Request", "Flow", float], Refusal | None]
+"""Looks at a new REGISTER (the last argument is ``now_s``): what to refuse it with at once."""
+
+
+def _let_in(_request: Request, _flow: Flow, _now_s: float) -> Refusal | None:
+    return None
+
+
 class ServerTransactions(Steps[ServerTransaction]):
     """Every request of peers that is not forgotten yet, by branch, sent-by and method."""
 
@@ -60,6 +68,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         self._token = token
         self._acceptance = acceptance
         self._limits = limits
+        self.gate: Gate = _let_in
         self._invite_rows = self.rows(INVITE_SERVER)
         self._other_rows = self.rows(NON_INVITE_SERVER)
         self._server = ("Server", server_name)
@@ -142,6 +151,8 @@ class ServerTransactions(Steps[ServerTransaction]):
             return
         merge = merge_key(request) if judged.to_tag is None else None
         refusal = self._merged(merge, request) or self._overload(flow)
+        if refusal is None and request.method == "REGISTER":
+            refusal = self.gate(request, flow, now_s)
         if refusal is not None:
             self.refuse(request, flow, refusal)
             return

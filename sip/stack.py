@@ -22,7 +22,7 @@ from sip.limits import Limits, RequestRate
 from sip.matching import stamp_source
 from sip.message import Request, Response
 from sip.parser import parse_message, salvage
-from sip.server_transactions import ServerTransactions
+from sip.server_transactions import Gate, ServerTransactions
 from sip.timers import Timers
 
 if TYPE_CHECKING:
@@ -69,6 +69,12 @@ class Stack:
             server_name,
             self._clients.has_looped,
         )
+
+    def ask_first(self, gate: Gate) -> None:
+        """Have ``gate`` asked about each new REGISTER before it is kept. What it refuses is
+        answered without a transaction (RFC 3261 8.2.7): most are challenged first, and a flood of
+        them must not fill the memory."""
+        self._servers.gate = gate
 
     @property
     def counters(self) -> Counters:

@@ -308,6 +308,7 @@ class Switch(Service):
             database,
             now_us=utc_us,
         )
+        stack.ask_first(registrations.challenge)
         admission = Admission(
             authenticator,
             domains,

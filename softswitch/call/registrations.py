@@ -9,13 +9,19 @@ from typing import Any
 from sqlalchemy import Connection
 from twisted.logger import Logger
 
+from sip.checks import Refusal
 from sip.errors import RemoteError
 from sip.flow import Flow
 from sip.message import Request
 from sip.stack import Stack
 from sip.transaction import ServerTransaction
 from sip.uri import parse_uri
-from softswitch.call.authentication import Authenticated, Authenticator, Challenged
+from softswitch.call.authentication import (
+    CREDENTIAL_HEADERS,
+    Authenticated,
+    Authenticator,
+    Challenged,
+)
 from softswitch.call.bindings import BindingRow, Bound, to_row
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
@@ -98,6 +104,17 @@ class Registrations:
             self._stack.respond(tx, outcome.status, headers=outcome.headers, now_s=now_s)
         else:
             self._stack.respond(tx, outcome.status, outcome.reason, now_s=now_s)
+
+    def challenge(self, request: Request, flow: Flow, now_s: float) -> Refusal | None:
+        """The 401 of a REGISTER that shows no credentials and is for us: asked by the stack before
+        it keeps anything (``Stack.ask_first``)."""
+        shows_none = not any(name in request.headers for name in CREDENTIAL_HEADERS)
+        if not shows_none or not self._is_ours(request, flow):
+            return None
+        outcome = self._authenticator.check(request, flow, self._snapshots.current.logins, now_s)
+        if not isinstance(outcome, Challenged):
+            return None
+        return Refusal(outcome.status, None, outcome.headers)
 
     def _is_ours(self, request: Request, flow: Flow) -> bool:
         """Whether it is for a domain of ours (RFC 3261 10.3 step 1), and about an address in one

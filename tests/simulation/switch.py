@@ -200,6 +200,7 @@ class SimulatedSwitch:
             self.store,
             now_us=self.now_us,
         )
+        self.stack.ask_first(registrations.challenge)
         hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
         hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)

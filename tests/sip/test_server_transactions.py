@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sip.checks import Refusal
 from sip.errors import LocalError, RemoteError
 from sip.events import AckReceived, AckTimedOut, CancelReceived, Event, RequestReceived
 from sip.flow import Address, Flow
@@ -545,3 +546,28 @@ def test_a_second_final_answer_is_our_own_bug() -> None:
     with pytest.raises(LocalError):
         lone.respond(tx, 99)
     assert (lone.sent(), tx.final_status, tx.state) == ([], 486, State.COMPLETED)
+
+
+def test_a_register_that_is_refused_at_the_gate_leaves_nothing_behind() -> None:
+    """8.2.7: a challenge needs no memory, so a flood of REGISTERs without credentials has none.
+    Whoever the gate lets in, and every other method, becomes a transaction."""
+    lone = Lone()
+    asked: list[str] = []
+
+    def gate(challenged: Request, flow: Flow, now_s: float) -> Refusal | None:
+        asked.append(challenged.method)
+        shows = challenged.first("authorization")
+        return None if shows else Refusal(401, None, (("WWW-Authenticate", "Digest x"),))
+
+    lone.stack.ask_first(gate)
+    register = wire_bytes(request("REGISTER"), branch="z9hG4bKone")
+    for _ in range(2):  # a repetition is challenged again
+        assert lone.receive(register) == []
+        (answer,) = lone.sent()
+        assert answer.status == 401
+        assert answer.first("www-authenticate") == "Digest x"
+    assert lone.stack.transactions == lone.stack.timers_armed == 0
+    proved = request("REGISTER", Authorization="Digest y")
+    assert len(lone.receive(wire_bytes(proved, branch="z9hG4bKtwo"))) == 1
+    assert len(lone.receive(wire_bytes(request("OPTIONS"), branch="z9hG4bKthree"))) == 1
+    assert asked == ["REGISTER"] * 3
