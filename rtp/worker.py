@@ -72,6 +72,12 @@ class Worker:
             except Exception:
                 self._survive_failure()
 
+    def close(self) -> None:
+        """Give everything back, as at the end of the process."""
+        self._plane.close(self._loop.now_s())
+        self._loop.close()
+        self._control.close()
+
     def _turn(self) -> None:
         self._loop.turn(self._wait_s())
         now_s = self._loop.now_s()
@@ -156,6 +162,8 @@ def main(arguments: Sequence[str]) -> int:
     except MalformedMessage as error:
         sys.stderr.write(f"media worker: the service sent garbage: {error}\n")
         return EXIT_GARBAGE
+    finally:
+        worker.close()
     return EXIT_DONE
 
 
