@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -32,6 +32,7 @@ from softswitch.call.dialling import SILENCE
 from softswitch.call.legs import BranchLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
+from softswitch.call.phone_probes import PROBE_TICK_S, PhoneProbes, ProbeSettings
 from softswitch.call.records import hold_request, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
@@ -56,8 +57,21 @@ DRAIN_POLL_S = 0.1
 class SipListeners(Listeners, Protocol):
     """``sip.service.SipService`` as the calls use it."""
 
+    def took_ping(self, flow: Flow) -> bool:
+        """Whether a keep-alive came over a stream flow since this was asked last."""
+
     def flush(self) -> None:
         """Send what the stack has to send and arm its timer."""
+
+
+class Asker(Protocol):
+    """Who sent a request that is no call's: the owner of its transaction."""
+
+    def responded(self, event: sip_events.ResponseReceived, now_s: float) -> None:
+        """A response came."""
+
+    def failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
+        """None will come."""
 
 
 class Timer(Protocol):
@@ -79,12 +93,14 @@ class DelayedCalls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What configuration says of calls."""
+    """What configuration says of calls. ``phone_probe_s``: how often a registered phone is asked
+    whether it is there, 0 never."""
 
     domain: str
     advertised: str
     call_max_s: float
     drain_s: float
+    phone_probe_s: float = 0.0
 
 
 class CallService(Service):
@@ -130,9 +146,20 @@ class CallService(Service):
         self._timer_at_s = 0.0
         self._ticks: list[Timer] = []
         self._draining = False
+        addresses = Addresses(sip, settings.advertised, where)
+        self._probes = PhoneProbes(
+            stack,
+            registrar,
+            addresses,
+            ProbeSettings(settings.domain, settings.phone_probe_s),
+            took_ping=sip.took_ping,
+            changed=registrations.tell_changed,
+            token=token,
+        )
+        registrations.on_changes = lambda changes: self._probes.take(changes, now_s())
         self._sip_side = SipSide(
             stack,
-            Addresses(sip, settings.advertised, where),
+            addresses,
             self._feed,
             self._perform,
             self._onward,
@@ -171,6 +198,8 @@ class CallService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._every(Registrations.WRITE_INTERVAL_S, self._registrations.tick)
         self._every(SEEN_INTERVAL_S, self._journal)
+        if self._settings.phone_probe_s:
+            self._every(PROBE_TICK_S, self._probe)
 
     def stopService(self) -> Deferred[None]:
         """Refuse new calls, let running ones end for ``drain_s``, then end and settle them."""
@@ -286,6 +315,24 @@ class CallService(Service):
             advertised=self._settings.advertised,
             where=self._where,
         )
+
+    def _responded(self, event: sip_events.ResponseReceived, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is Role:
+            self._sip_side.responded(owner, event, now_s)
+        elif owner is not None:
+            cast(Asker, owner).responded(event, now_s)
+
+    def _failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is Role:
+            self._sip_side.failed(owner, event, now_s)
+        elif owner is not None:
+            cast(Asker, owner).failed(event, now_s)
+
+    def _probe(self) -> None:
+        self._probes.tick(self._now_s())
+        self._sip.flush()
 
     def _tell(self, call_id: CallId, event: ev.Input) -> None:
         """An input from outside SIP: whatever it sends must be flushed by us."""
@@ -466,8 +513,8 @@ _SIP_EVENTS: dict[type, Callable[[CallService, Any, float], None]] = {
     sip_events.AckReceived: lambda self, event, now_s: self._sip_side.acked(event, now_s),
     sip_events.AckTimedOut: lambda self, event, now_s: self._sip_side.ack_timed_out(event, now_s),
     sip_events.CancelReceived: lambda self, event, now_s: self._sip_side.cancelled(event, now_s),
-    sip_events.ResponseReceived: lambda self, event, now_s: self._sip_side.responded(event, now_s),
-    sip_events.RequestFailed: lambda self, event, now_s: self._sip_side.failed(event, now_s),
+    sip_events.ResponseReceived: CallService._responded,
+    sip_events.RequestFailed: CallService._failed,
 }
 
 _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {

@@ -186,11 +186,9 @@ class SipSide:
         elif isinstance(role, Role):
             self.reoffers.cancelled(role.call, now_s)
 
-    def responded(self, event: ResponseReceived, now_s: float) -> None:
+    def responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         """A response to a request of ours."""
-        role, response = event.transaction.owner, event.response
-        if not isinstance(role, Role):
-            return
+        response = event.response
         if role.part == "branch":
             self._branch_responded(role, event, now_s)
         elif role.part == "reoffer" and response.status >= 200:
@@ -200,11 +198,8 @@ class SipSide:
         elif role.part == "notify" and response.status >= 200:
             self._notified(role, now_s)
 
-    def failed(self, event: RequestFailed, now_s: float) -> None:
+    def failed(self, role: Role, event: RequestFailed, now_s: float) -> None:
         """A request of ours without an answer."""
-        role = event.transaction.owner
-        if not isinstance(role, Role):
-            return
         timed_out = event.cause == "timeout"
         status, reason = (
             (REQUEST_TIMEOUT, "no answer") if timed_out else (UNAVAILABLE, "connection lost")

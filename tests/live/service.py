@@ -73,6 +73,7 @@ class Service:
                 "udp": [self.server],
                 "tcp": [self.server],
                 "domain": DOMAIN,
+                "phone_probe_s": 0,  # SIPp takes an OPTIONS for the call that it waits for
             },
             "media": {"workers": 0},
             "limits": {"per_source_requests_s": 0, "calls_per_second": 0},
