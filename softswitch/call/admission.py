@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, TypeVar
 
 from sip.errors import RemoteError
 from sip.flow import Flow
@@ -22,7 +23,9 @@ from softswitch.routing.plan import PhoneCaller, Plan, RouteRequest, TrunkCaller
 from softswitch.routing.route import route
 
 ASSERTED = ("p-asserted-identity", "remote-party-id")
-RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
+RATE_ENTRIES_MAX = 10_000  # counted within one second
+
+Who = TypeVar("Who", bound=Hashable)
 
 
 class Admitted(NamedTuple):
@@ -56,21 +59,21 @@ def presented_number(request: Request) -> str:
     return parse_uri(uri_text).user or ""
 
 
-class CallRate:
-    """Calls begun in the current second, by account (``limits.calls_per_second``)."""
+class CallRate(Generic[Who]):
+    """Calls, or messages, begun in the current second by each account or user."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._second = -1
-        self._begun: dict[AccountId, int] = {}
+        self._begun: dict[Who, int] = {}
 
-    def allows(self, account: AccountId, now_s: float) -> bool:
-        """Count one call; whether it is within the limit (0: none)."""
+    def allows(self, who: Who, now_s: float) -> bool:
+        """Count one; whether it is within the limit (0: none)."""
         if not self._per_second:
             return True
         if int(now_s) != self._second or len(self._begun) >= RATE_ENTRIES_MAX:
             self._second, self._begun = int(now_s), {}
-        begun = self._begun[account] = self._begun.get(account, 0) + 1
+        begun = self._begun[who] = self._begun.get(who, 0) + 1
         return begun <= self._per_second
 
 
@@ -118,7 +121,7 @@ class Admission:
         domains: Domains,
         registrar: Registrar,
         live: LiveCalls,
-        rate: CallRate,
+        rate: CallRate[AccountId],
     ) -> None:
         self._authenticator = authenticator
         self._domains = domains
@@ -135,9 +138,7 @@ class Admission:
             presented = presented_number(request)
         except RemoteError as error:
             return Answered(error.status_hint, str(error))
-        if not self._domains.accepts(uri.host, flow):
-            return Answered(404, f"{uri.host} is not a domain of this switch")
-        caller = self._caller(request, flow, snapshot, now_s)
+        caller = self.caller(request, uri.host, flow, snapshot, now_s)
         if isinstance(caller, Answered):
             return caller
         if isinstance(caller, PhoneCaller) and not self._rate.allows(caller.account, now_s):
@@ -157,9 +158,12 @@ class Admission:
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         return route(RouteRequest(user, dialled, "", to_datetime(now_us)), snapshot, state)
 
-    def _caller(
-        self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float
+    def caller(
+        self, request: Request, host: str, flow: Flow, snapshot: RoutingSnapshot, now_s: float
     ) -> PhoneCaller | TrunkCaller | Answered:
+        """Who sends a request to this host. Raises RemoteError on a Request-URI that is none."""
+        if not self._domains.accepts(host, flow):
+            return Answered(404, f"{host} is not a domain of this switch")
         known = identify(request, flow, self._domains, snapshot)
         if known is not None:
             return known

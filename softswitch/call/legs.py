@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from softswitch.call.events import Side, Target
 from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE")
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
@@ -40,6 +41,11 @@ class CallerLeg:
     referrals: int = 0  # REFERs of this dialog so far
 
     @property
+    def allow(self) -> Sequence[str]:
+        """The peer's Allow lines: what it takes inside the dialog."""
+        return self.tx.request.all("allow")
+
+    @property
     def may_leave(self) -> bool:
         """Whether BYE may go out now."""
         return self.acked and not self.notifying
@@ -60,6 +66,7 @@ class BranchLeg:
     notifying: bool = False
     referrals: int = 0
     udp_target: Target | None = None
+    allow: Sequence[str] = ()  # the Allow lines of its 2xx
 
     @property
     def may_leave(self) -> bool:
@@ -163,7 +170,7 @@ def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
     dialog = leg.dialog
     assert dialog is not None, "only what was answered can move"
     if isinstance(leg, BranchLeg):
-        moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk)
+        moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk, allow=leg.allow)
         leg.on_trunk = False
         return moved
     user = leg.user
@@ -178,7 +185,7 @@ def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
         trunk=leg.trunk,
     )
     on_trunk, leg.trunk = leg.trunk is not None, None
-    return BranchLeg(target, leg.contact, None, dialog, on_trunk)
+    return BranchLeg(target, leg.contact, None, dialog, on_trunk, allow=leg.allow)
 
 
 def reason_header(cause: int, text: str) -> Headers:

@@ -29,6 +29,7 @@ from softswitch.call.admission import Admission, Answered, CurrentState
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
+from softswitch.call.instant_messages import InstantMessages
 from softswitch.call.legs import BranchLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
@@ -156,6 +157,7 @@ class CallService(Service):
             changed=registrations.tell_changed,
             token=token,
         )
+        self._messages = InstantMessages(stack, admission, addresses, self._targets, token=token)
         registrations.on_changes = lambda changes: self._probes.take(changes, now_s())
         self._sip_side = SipSide(
             stack,
@@ -263,7 +265,11 @@ class CallService(Service):
         elif request.method == "OPTIONS":
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
-        else:  # BYE outside a dialog
+        elif request.method == "MESSAGE" and not self._draining:
+            self._messages.received(tx, flow, self._snapshots.current, now_s)
+        elif request.method == "MESSAGE":
+            self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
+        else:  # BYE or INFO outside a dialog
             self._stack.respond(tx, 481, now_s=now_s)
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:

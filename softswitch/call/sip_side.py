@@ -38,6 +38,7 @@ from softswitch.call.legs import (
     moved_leg,
     reason_header,
 )
+from softswitch.call.sip_info import SipInfo
 from softswitch.call.sip_reoffers import Feed, SipReoffers
 from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
 from softswitch.routing.plan import PhoneCaller, Plan
@@ -68,6 +69,7 @@ class SipSide:
     ) -> None:
         self.reoffers = SipReoffers(stack, addresses, feed)
         lookups = Lookups(plan, self._find, self._join)
+        self._info = SipInfo(stack, addresses)
         self.transfers = SipTransfers(stack, addresses, feed, lookups)
         self._perform = perform
         self._plan = plan
@@ -103,7 +105,7 @@ class SipSide:
     # --- events -----------------------------------------------------------------------------------
 
     def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
-        """A request with a To tag: re-INVITE, BYE, OPTIONS."""
+        """A request with a To tag: re-INVITE, BYE, REFER, INFO, OPTIONS."""
         found = self._dialogs.get((request.headers["call-id"][0], tx.to_tag))
         dialog = found[1].dialog if found else None
         if found is None or dialog is None or dialog.remote_tag != (request.from_tag or ""):
@@ -123,6 +125,10 @@ class SipSide:
             self.reoffers.received(live, live.side_of(leg), tx, now_s)
         elif request.method == "REFER":
             self.transfers.received(live, leg, tx, now_s)
+        elif request.method == "INFO":
+            self._info.received(live, leg, tx, now_s)
+        elif request.method == "MESSAGE":
+            self._stack.respond(tx, 403, "Messages Go Outside Of Calls", now_s=now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
 
@@ -130,6 +136,9 @@ class SipSide:
         """A request in the dialog that our ringing made, before the answer."""
         if request.method == "INVITE":  # RFC 3261 14.2
             self._stack.respond(tx, 500, headers=(("Retry-After", "5"),), now_s=now_s)
+            return
+        if request.method == "INFO":
+            self._info.received(live, live.caller, tx, now_s)
             return
         self._stack.respond(tx, 200, now_s=now_s)
         if request.method == "BYE":  # RFC 3261 15: the caller may give up by BYE too
@@ -250,6 +259,7 @@ class SipSide:
             self._end_extra_fork(event.transaction, dialog, now_s)
             return
         branch.dialog = dialog
+        branch.allow = event.response.all("allow")
         self._dialogs[dialog.call_id, dialog.local_tag] = (live, branch)
         self._feed(live, ev.BranchAnswered(role.branch, event.response.body), now_s)
 
