@@ -127,9 +127,14 @@ class PhoneProbes:
             self._stack.abandon(tx)
 
     def answered(self, key: Key, now_s: float) -> None:
-        """The phone is there."""
-        self._asked.pop(key, None)
+        """The phone is there. Its probe is forgotten at once: nobody minds a repeated answer."""
+        self._give_up(key)
         self._lives(key, now_s)
+
+    def heard(self, login: str, flow: Flow, now_s: float) -> None:
+        """A login has called over a flow: its phone there lives."""
+        for key in self._registrar.dead_over(login, flow):
+            self._lives(key, now_s)
 
     def _lives(self, key: Key, now_s: float) -> None:
         if self._health.answered(key, now_s) and self._registrar.mark_alive(key):

@@ -99,6 +99,17 @@ class Registrar:
         """The phones that are known not to answer, as things stand now."""
         return frozenset(self._dead)
 
+    @property
+    def any_dead(self) -> bool:
+        """Whether a phone is known not to answer; nearly never."""
+        return bool(self._dead)
+
+    def dead_over(self, login: str, flow: Flow) -> list[Key]:
+        """A login's dead phones that registered over a flow."""
+        bindings = self._logins.get(login, {}).values()
+        keys = [(login, bound.contact) for bound in bindings if bound.flow == flow]
+        return [key for key in keys if key in self._dead]
+
     def mark_dead(self, key: Key) -> bool:
         """A phone does not answer: calls pass it over until it registers or ``mark_alive``. False
         when it is not bound."""

@@ -288,6 +288,8 @@ class CallService(Service):
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
+        if self._registrar.any_dead and decided.user is not None:
+            self._heard(decided.user, flow, snapshot, now_s)
         plan = decided.plan
         currencies = {
             account: snapshot.accounts[account].currency for account in _accounts_of(plan)
@@ -309,6 +311,15 @@ class CallService(Service):
         if decided.trunk is not None:
             self._live.trunk_taken(decided.trunk)
         self._feed(live, ev.Invited(), now_s)
+
+    def _heard(
+        self, caller: PhoneCaller, flow: Flow, snapshot: RoutingSnapshot, now_s: float
+    ) -> None:
+        """A caller's phone is there, whatever the probes say."""
+        account = snapshot.accounts.get(caller.account)
+        user = None if account is None else account.users.get(caller.extension)
+        if user is not None and user.login:
+            self._probes.heard(user.login, flow, now_s)
 
     def _targets(self) -> TargetFinder:
         return TargetFinder(
