@@ -58,13 +58,14 @@ class Scene:
         """A private network."""
         return self.internet.behind_nat(MAPPING_S)
 
-    def phone(self, home: Home, extension: str, says: str) -> baresip.Phone:
+    def phone(self, home: Home, extension: str, says: str, transport: str = "udp") -> baresip.Phone:
         """A registered baresip behind a NAT; it asks for ``rport`` and sends no keep-alives."""
         line = baresip.Account(
             login(ACCOUNT, extension),
             password(extension),
             f"{SWITCH}:5060",
             DOMAIN,
+            transport,
             expires_s=600,
         )
         folder = self.stage.folder / f"phone-{extension}"
@@ -210,11 +211,15 @@ def test_phone_that_vanishes_is_noticed_and_comes_back(scene: Scene) -> None:
     gate.wait_for("CALL_ESTABLISHED")
 
 
-def test_phone_that_vanishes_at_rest_is_noticed(scene: Scene) -> None:
-    """Nobody calls it; the list of registrations says so all the same."""
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_phone_that_vanishes_at_rest_is_noticed(scene: Scene, transport: str) -> None:
+    """Nobody calls it; the list of registrations says so all the same. A connection whose other end
+    is gone looks as before for a quarter of an hour."""
     service = scene.service()
     home = scene.home()
-    scene.phone(home, "102", "second")
+    scene.phone(home, "102", "second", transport)
+    time.sleep(2 * PROBE_S)
+    assert states(service) == {"102": "registered"}
     home.unplug()
     rows: list[Row] = eventually(
         lambda: service.show("registrations"),
