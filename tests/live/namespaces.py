@@ -149,6 +149,8 @@ def why_not() -> str:
     try:
         with _namespace(f"ss{os.getpid()}-{next(_numbers)}-try"):
             return ""
+    except FileNotFoundError:
+        raise  # a program is missing: that is for whoever set the machine up
     except OSError as error:
         return f"network namespaces are not permitted here: {error}"
 

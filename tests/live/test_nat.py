@@ -29,8 +29,6 @@ SAME, OTHER = 0.9, 0.2
 MEDIA_TIMEOUT_S = 5
 KNOWN_WITHIN_S = 60.0
 
-pytestmark = pytest.mark.skipif(bool(reason := why_not()), reason=reason)
-
 
 @dataclass
 class Scene:
@@ -79,6 +77,9 @@ class Scene:
 @pytest.fixture
 def scene(stage: Stage) -> Iterator[Scene]:
     """No switch and no phones yet."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
     with internet() as public:
         yield Scene(stage, public)
         stage.stack.close()  # before the namespaces go
