@@ -83,7 +83,7 @@ class _PassedOn(NamedTuple):
         status = event.response.status
         if status >= 200:
             answer = 200 if status < 300 else 500 if status in ENDS_DIALOGS else status
-            self.stack.respond(self.tx, answer if status < 700 else 500, now_s=now_s)
+            self.stack.respond(self.tx, answer, now_s=now_s)
 
     def failed(self, event: RequestFailed, now_s: float) -> None:
         """No answer."""
