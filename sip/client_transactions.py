@@ -141,6 +141,13 @@ class ClientTransactions(Steps[ClientTransaction]):
         self.step(tx, cause, now_s, (response, flow))
         return True
 
+    def abandon(self, tx: ClientTransaction) -> None:
+        """Forget a transaction that is no INVITE's."""
+        if tx.request.method == "INVITE":
+            raise LocalError("an INVITE is cancelled")
+        if self._by_key.get(tx.key) is tx:
+            self._destroy(tx, 0.0, None)
+
     def flow_failed(self, flow: Flow, now_s: float) -> None:
         """Tell the transactions of a lost stream connection."""
         lost = self._by_stream.get((flow.transport, flow.remote, flow.connection))

@@ -119,6 +119,10 @@ class SipService(Service):
         """Carry out what calls of the stack caused: events, sending, the timer."""
         self._settle(self._clock())
 
+    def took_ping(self, flow: Flow) -> bool:
+        """Whether a keep-alive (RFC 5626 4.4.1) came over a stream flow since this was asked."""
+        return self._streams.took_ping(flow)
+
     def local_flow_to(self, remote: Address, transport: str) -> Flow:
         """The flow for a new request to a peer: from which listener and local address.
 

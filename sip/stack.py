@@ -176,6 +176,11 @@ class Stack:
         del now_s  # sending an ACK starts no timer; taken so that every sending call looks alike
         self._clients.ack(tx, ack, flow, sent_by)
 
+    def abandon(self, tx: ClientTransaction) -> None:
+        """Forget a request of ours that is no INVITE: it is repeated no more, and what comes of it
+        is not told. One that is over does nothing."""
+        self._clients.abandon(tx)
+
     def flow_failed(self, flow: Flow, now_s: float) -> None:
         """Say that a stream connection is lost or could not be opened.
 

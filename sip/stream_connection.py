@@ -83,6 +83,7 @@ class SipConnection(TwistedProtocol, TimeoutMixin):
         self._is_paused = False
         self._is_filling = False  # a message has begun and is not complete
         self._is_closing = False
+        self.pinged = False  # a keep-alive came since somebody looked
 
     def send(self, data: bytes) -> None:
         """Send one message, after connecting if need be."""
@@ -185,6 +186,7 @@ class SipConnection(TwistedProtocol, TimeoutMixin):
             if isinstance(frame, bytes):
                 messages.append((frame, flow))
             elif frame is KeepAlive.PING:
+                self.pinged = True
                 self.transport.write(KeepAlive.PONG.value)
         if messages:
             self._streams.deliver(messages)

@@ -171,6 +171,14 @@ class StreamTransport:
         else:
             connection.send(data)
 
+    def took_ping(self, flow: Flow) -> bool:
+        """Whether a keep-alive came over a flow's connection since this was asked last."""
+        connection = self._connections.get(flow.connection)
+        if connection is None:
+            return False
+        took, connection.pinged = connection.pinged, False
+        return took
+
     def accept(self, host: str, kind: str) -> SipConnection | None:
         """Number a connection that a peer opened, or ``None`` to refuse it."""
         if host in self._banned:

@@ -359,6 +359,7 @@ class Switch(Service):
                 advertised=config.advertised_address,
                 call_max_s=float(self._config.limits.call_max_s),
                 drain_s=float(config.drain_s),
+                phone_probe_s=float(config.phone_probe_s),
             ),
             now_s=monotonic_s,
             now_us=utc_us,

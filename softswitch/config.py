@@ -36,6 +36,7 @@ CONFIG_BYTES_MAX = 256 * 1024  # a hundred times what every key with a comment t
 LISTENERS_MAX = 64  # each costs a socket and a wake-up; hosts have few addresses
 DNS_MAX = 8  # each that is dead costs the first look-up of a name a second
 PATH_CHARS_MAX = 4096  # Linux takes no longer ones
+PROBE_MIN_S, PROBE_MAX_S = 15, 40  # as ``softswitch.call.phone_health`` can keep its word
 WORKERS_MAX = 64  # more cores than a host of this switch has
 DEFAULT_PATHS = (Path("softswitch.toml"), Path("/etc/softswitch/softswitch.toml"))
 DRIVERS = ("sqlite", "postgresql+psycopg")
@@ -65,6 +66,12 @@ def _advertised(value: str) -> str:
         return str(ip_address(value)) if value else ""
     except ValueError:
         raise ValueError(f"{value} is not an IP address") from None
+
+
+def _probe_period(value: int) -> int:
+    if value and not PROBE_MIN_S <= value <= PROBE_MAX_S:
+        raise ValueError(f"must be from {PROBE_MIN_S} to {PROBE_MAX_S}, or 0 for never")
+    return value
 
 
 def _web_url(value: str) -> str:
@@ -113,7 +120,8 @@ class StoreConfig(_Section):
 class SipConfig(_Section):
     """SIP listeners and names. ``certificate``, ``private_key``: PEM files, "" without ``tls``.
     ``tls_ca``: a PEM file, "" for the system's CAs, or "off". ``drain_s``: how long running calls
-    may go on after SIGTERM. ``dns``: the name servers to ask, the system's when empty."""
+    may go on after SIGTERM. ``phone_probe_s``: how often phones are asked whether they are there, 0
+    off. ``dns``: the name servers to ask, the system's when empty."""
 
     udp: Listeners = (Endpoint("127.0.0.1", 5060),)
     tcp: Listeners = (Endpoint("127.0.0.1", 5060),)
@@ -126,6 +134,7 @@ class SipConfig(_Section):
     advertised_address: Annotated[str, AfterValidator(_advertised)] = ""
     digest: tuple[Literal["MD5", "SHA-256"], ...] = ("MD5", "SHA-256")
     drain_s: Annotated[Whole, Field(ge=0, le=86_400)] = 0
+    phone_probe_s: Annotated[Whole, AfterValidator(_probe_period)] = 25
     dns: Annotated[tuple[ListenAddress, ...], Field(max_length=DNS_MAX)] = ()
 
     @field_validator("udp", "tcp", "tls", "digest", "dns")

@@ -7,7 +7,7 @@ set -eu
 
 # program:package
 test_tools="sipp:sip-tester baresip:baresip-core linphonec:linphone-cli espeak-ng:espeak-ng sox:sox chromium:chromium pg_virtualenv:postgresql-common
-    /usr/lib/postgresql:postgresql"
+    /usr/lib/postgresql:postgresql nft:nftables ip:iproute2"
 bench_tools="kamailio:kamailio rtpengine:rtpengine-daemon taskset:util-linux"
 
 case ${1:-} in

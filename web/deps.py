@@ -104,6 +104,9 @@ class RegistrationView(Protocol):
     def user_agent(self) -> str: ...
     @property
     def expires_us(self) -> int: ...
+    @property
+    def state(self) -> str:
+        """registered | dead: it is called no more until it answers."""
 
 
 class LiveView(Protocol):

@@ -45,7 +45,7 @@ def people(live: LiveView, snapshots: Snapshots, account: str) -> list[Person]:
     """Every user of the account by extension."""
     users = users_of(snapshots.current, account)
     on_the_phone = _extensions_in(live.calls(account))
-    phones = live.registrations(account)
+    phones = [phone for phone in live.registrations(account) if phone.state != "dead"]
     return [
         _person(user, on_the_phone, tuple(p for p in phones if p.extension == user.extension))
         for user in sorted(users, key=lambda user: (len(user.extension), user.extension))

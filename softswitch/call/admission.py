@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Generic, NamedTuple, TypeVar
 
 from sip.errors import RemoteError
 from sip.flow import Flow
@@ -24,7 +25,9 @@ from softswitch.routing.route import route
 
 ASSERTED = ("p-asserted-identity", "remote-party-id")
 LOOP_TURNS = 100  # calls between the same two numbers at once; Max-Forwards mostly ends it before
-RATE_ENTRIES_MAX = 10_000  # accounts counted within one second
+RATE_ENTRIES_MAX = 10_000  # counted within one second
+
+Who = TypeVar("Who", bound=Hashable)
 
 
 class Admitted(NamedTuple):
@@ -71,21 +74,21 @@ def wants_privacy(request: Request) -> bool:
     )
 
 
-class CallRate:
-    """Calls begun in the current second, by account (``limits.calls_per_second``)."""
+class CallRate(Generic[Who]):
+    """Calls, or messages, begun in the current second by each account or user."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._second = -1
-        self._begun: dict[AccountId, int] = {}
+        self._begun: dict[Who, int] = {}
 
-    def allows(self, account: AccountId, now_s: float) -> bool:
-        """Count one call; whether it is within the limit (0: none)."""
+    def allows(self, who: Who, now_s: float) -> bool:
+        """Count one; whether it is within the limit (0: none)."""
         if not self._per_second:
             return True
         if int(now_s) != self._second or len(self._begun) >= RATE_ENTRIES_MAX:
             self._second, self._begun = int(now_s), {}
-        begun = self._begun[account] = self._begun.get(account, 0) + 1
+        begun = self._begun[who] = self._begun.get(who, 0) + 1
         return begun <= self._per_second
 
 
@@ -141,7 +144,7 @@ class Admission:
         domains: Domains,
         registrar: Registrar,
         live: LiveCalls,
-        rate: CallRate,
+        rate: CallRate[AccountId],
     ) -> None:
         self._authenticator = authenticator
         self._domains = domains
@@ -155,10 +158,7 @@ class Admission:
         """Admit or answer one INVITE."""
         try:
             uri = parse_uri(request.uri)
-            if not self._domains.accepts(uri.host, flow):
-                self._authenticator.stranger(request, flow, now_s)
-                return Answered(404, f"{uri.host} is not a domain of this switch")
-            caller = self._caller(request, flow, snapshot, now_s)
+            caller = self.caller(request, uri.host, flow, snapshot, now_s)
             if isinstance(caller, Answered):
                 return caller
             trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
@@ -207,9 +207,13 @@ class Admission:
         if not is_ours or is_scanner(request.first("user-agent") or ""):
             self._authenticator.stranger(request, flow, now_s)
 
-    def _caller(
-        self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float
+    def caller(
+        self, request: Request, host: str, flow: Flow, snapshot: RoutingSnapshot, now_s: float
     ) -> PhoneCaller | TrunkCaller | Answered:
+        """Who sends a request to this host. Raises RemoteError on a Request-URI that is none."""
+        if not self._domains.accepts(host, flow):
+            self._authenticator.stranger(request, flow, now_s)
+            return Answered(404, f"{host} is not a domain of this switch")
         known = identify(request, flow, self._domains, snapshot, self._live.trunks.registrars)
         if known is not None:
             return known

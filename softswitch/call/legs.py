@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from sip.dialog import Dialog
 from sip.events import RequestFailed, ResponseReceived
@@ -15,7 +16,7 @@ from softswitch.call.events import Side, Target
 from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE")
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
@@ -41,6 +42,11 @@ class CallerLeg:
     referrals: int = 0  # REFERs of this dialog so far
 
     @property
+    def allow(self) -> Sequence[str]:
+        """The peer's Allow lines: what it takes inside the dialog."""
+        return self.tx.request.all("allow")
+
+    @property
     def may_leave(self) -> bool:
         """Whether BYE may go out now."""
         return self.acked and not self.notifying
@@ -62,6 +68,7 @@ class BranchLeg:
     referrals: int = 0
     udp_target: Target | None = None
     proved: bool = False  # its INVITE went out again, with the answer to a challenge
+    allow: Sequence[str] = ()  # the Allow lines of its 2xx
 
     @property
     def may_leave(self) -> bool:
@@ -82,16 +89,15 @@ class BranchLeg:
         return self.target.trunk
 
 
-class OwnRequest:
-    """The owner of a request that belongs to no call: what came of it is told here."""
+@runtime_checkable
+class OwnRequest(Protocol):
+    """The owner of a request that is no call's: what comes of it is told here."""
 
     def responded(self, event: ResponseReceived, now_s: float) -> None:
         """A response, provisional ones too."""
-        raise NotImplementedError
 
     def failed(self, event: RequestFailed, now_s: float) -> None:
         """No final one came."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -177,7 +183,7 @@ def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
     dialog = leg.dialog
     assert dialog is not None, "only what was answered can move"
     if isinstance(leg, BranchLeg):
-        moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk)
+        moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk, allow=leg.allow)
         leg.on_trunk = False
         return moved
     user = leg.user
@@ -192,7 +198,7 @@ def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
         trunk=leg.trunk,
     )
     on_trunk, leg.trunk = leg.trunk is not None, None
-    return BranchLeg(target, leg.contact, None, dialog, on_trunk)
+    return BranchLeg(target, leg.contact, None, dialog, on_trunk, allow=leg.allow)
 
 
 def reason_header(cause: int, text: str) -> Headers:

@@ -28,6 +28,10 @@ class Listening:
         """Send what the stack has to send and arm its timer."""
         self._service.flush()
 
+    def took_ping(self, flow: Flow) -> bool:
+        """Whether a keep-alive came over a stream flow since this was asked last."""
+        return self._service.took_ping(flow)
+
     def flow_to(self, remote: Address, transport: str) -> Flow | None:
         """A flow towards an address, ``None`` when no listener has the transport, and for a host
         name that did not resolve: a socket would look it up and stop everything meanwhile."""

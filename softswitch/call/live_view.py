@@ -83,4 +83,5 @@ def _registration_row(view: RegistrationView) -> Row:
         "transport": view.transport,
         "expires_at": iso(view.expires_us),
         "user_agent": view.user_agent,
+        "state": view.state,
     }

@@ -41,6 +41,7 @@ class Registrar:
         self._logins: dict[str, dict[str, Bound]] = {}  # login -> URI -> binding, oldest first
         self._slots: dict[int, set[str]] = {}  # end of life / SLOT_US -> logins to look at then
         self._connections: dict[int, set[Key]] = {}
+        self._dead: set[Key] = set()  # bound, and known not to answer
         self._changed: dict[Key, Bound | None] = {}
 
     def __len__(self) -> int:
@@ -68,15 +69,21 @@ class Registrar:
         return self._list(login, now_us, change.added)
 
     def bindings(self, login: str, now_us: int) -> tuple[Bound, ...]:
-        """Where to call a login: by q from high to low, then the latest first."""
+        """Where to call a login: by q from high to low, then the latest first. Dead phones are
+        passed over."""
         found = self._live(login, now_us)
+        if self._dead:
+            found = [b for b in found if (login, b.contact) not in self._dead]
         found.reverse()
         found.sort(key=_preference)
         return tuple(found)
 
     def reachable(self, login: str, now_us: int) -> bool:
-        """Whether the login has a binding."""
-        return any(b.expires_us > now_us for b in self._logins.get(login, {}).values())
+        """Whether the login has a phone that could ring."""
+        return any(
+            b.expires_us > now_us and (login, b.contact) not in self._dead
+            for b in self._logins.get(login, {}).values()
+        )
 
     def is_bound(self, login: str, flow: Flow, now_us: int) -> bool:
         """Whether the login has a binding that came from the remote end of this flow."""
@@ -85,6 +92,41 @@ class Registrar:
     def everything(self, now_us: int) -> list[Bound]:
         """All bindings, for people."""
         return [bound for login in self._logins for bound in self._live(login, now_us)]
+
+    def get(self, key: Key) -> Bound | None:
+        """One binding, if it is there."""
+        login, contact = key
+        return self._logins.get(login, {}).get(contact)
+
+    @property
+    def dead(self) -> frozenset[Key]:
+        """The phones that are known not to answer, as things stand now."""
+        return frozenset(self._dead)
+
+    @property
+    def any_dead(self) -> bool:
+        """Whether a phone is known not to answer; nearly never."""
+        return bool(self._dead)
+
+    def dead_over(self, login: str, flow: Flow) -> list[Key]:
+        """A login's dead phones that registered over a flow."""
+        bindings = self._logins.get(login, {}).values()
+        keys = [(login, bound.contact) for bound in bindings if bound.flow == flow]
+        return [key for key in keys if key in self._dead]
+
+    def mark_dead(self, key: Key) -> bool:
+        """A phone does not answer: calls pass it over until it registers or ``mark_alive``. False
+        when it is not bound."""
+        if self.get(key) is None:
+            return False
+        self._dead.add(key)
+        return True
+
+    def mark_alive(self, key: Key) -> bool:
+        """A dead phone answered; False when it is not dead."""
+        is_back = key in self._dead
+        self._dead.discard(key)
+        return is_back
 
     def forget(self, login: str) -> tuple[Bound, ...]:
         """Remove a login's bindings: its user is gone or has another password."""
@@ -177,6 +219,7 @@ class Registrar:
         if old is not None and old.flow.connection:
             self._disconnect(old.flow, key)
         bindings[contact] = bound
+        self._dead.discard(key)
         if bound.flow.connection:
             self._connections.setdefault(bound.flow.connection, set()).add(key)
         self._changed[key] = bound
@@ -193,6 +236,7 @@ class Registrar:
         if not bindings:
             del self._logins[bound.login]
         self._disconnect(bound.flow, key)
+        self._dead.discard(key)
         self._changed[key] = None
 
     def _disconnect(self, flow: Flow, key: Key) -> None:

@@ -25,7 +25,7 @@ from softswitch.call.authentication import (
 from softswitch.call.bindings import BindingRow, Bound, to_row
 from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
-from softswitch.call.registrar import Key, Registrar
+from softswitch.call.registrar import Changes, Key, Registrar
 from softswitch.call.view import LiveCalls
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import Login
@@ -37,7 +37,8 @@ log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class RegistrationView:
-    """A phone that is registered. ``source``: host:port that it registered from."""
+    """A phone that is registered. ``source``: host:port that it registered from. ``state``:
+    registered | dead (it answers no probe)."""
 
     account: AccountId
     extension: Extension
@@ -47,10 +48,12 @@ class RegistrationView:
     transport: str
     expires_us: int
     user_agent: str
+    state: str = "registered"
 
 
 class Registrations:
-    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``."""
+    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``. ``on_changes`` is
+    told what was bound and what was removed as often, and at start what was kept."""
 
     WRITE_INTERVAL_S = 1.0
 
@@ -74,11 +77,14 @@ class Registrations:
         self._live = live
         self._database = database
         self._now_us = now_us
+        self.on_changes: Callable[[Changes], None] = _ignore
 
     async def load(self) -> int:
         """Read the bindings that were kept; their number."""
         rows: list[dict[str, Any]] = await self._database.run_call(read_bindings)
-        return self._registrar.load((BindingRow(**row) for row in rows), self._now_us())
+        number = self._registrar.load((BindingRow(**row) for row in rows), self._now_us())
+        self.on_changes(Changes(tuple(self._registrar.everything(self._now_us())), ()))
+        return number
 
     def sources(self) -> list[tuple[str, str]]:
         """Source address and login of every phone that is registered."""
@@ -133,17 +139,21 @@ class Registrations:
         self._tell_gone(self._registrar.flow_lost(flow))
 
     def _tell_gone(self, gone: Iterable[Bound]) -> None:
-        logins = self._snapshots.current.logins
         for bound in gone:
-            login = logins.get(bound.login)
-            if login is not None:
-                self._live.changed(login.account)
+            self.tell_changed(bound.login)
+
+    def tell_changed(self, name: str) -> None:
+        """Have the boards of a login's account look again."""
+        login = self._snapshots.current.logins.get(name)
+        if login is not None:
+            self._live.changed(login.account)
 
     def tick(self) -> None:
         """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""
         self._tell_gone(self._registrar.expire(self._now_us()))
         changes = self._registrar.take_changes()
         if changes.upserts or changes.deletes:
+            self.on_changes(changes)
             deferred = self._database.run_call(_write, changes.upserts, changes.deletes)
             deferred.addErrback(
                 lambda failure: log.warn("bindings not written: {error}", error=failure.value)
@@ -155,14 +165,18 @@ class Registrations:
 
     def later_views(self, account: AccountId | None) -> Callable[[], list[RegistrationView]]:
         """What is registered now, put into words by whoever calls the result, in any thread."""
-        bindings = self._registrar.everything(self._now_us())
+        bindings, dead = self._registrar.everything(self._now_us()), self._registrar.dead
         logins = self._snapshots.current.logins
         return lambda: [
-            _view(bound, login)
+            _view(bound, login, is_dead=(bound.login, bound.contact) in dead)
             for bound in bindings
             if (login := logins.get(bound.login)) is not None
             and (account is None or login.account == account)
         ]
+
+
+def _ignore(_changes: Changes) -> None:
+    """Nobody watches phones."""
 
 
 def _write(connection: Connection, upserts: Sequence[Bound], deletes: Sequence[Key]) -> None:
@@ -170,7 +184,7 @@ def _write(connection: Connection, upserts: Sequence[Bound], deletes: Sequence[K
     write_bindings(connection, [to_row(bound)._asdict() for bound in upserts], list(deletes))
 
 
-def _view(bound: Bound, login: Login) -> RegistrationView:
+def _view(bound: Bound, login: Login, *, is_dead: bool) -> RegistrationView:
     return RegistrationView(
         account=login.account,
         extension=login.extension,
@@ -180,4 +194,5 @@ def _view(bound: Bound, login: Login) -> RegistrationView:
         transport=bound.flow.transport,
         expires_us=bound.expires_us,
         user_agent=bound.user_agent,
+        state="dead" if is_dead else "registered",
     )

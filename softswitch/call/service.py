@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -30,9 +30,11 @@ from softswitch.call.admission import Admission, Answered, CurrentState
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
-from softswitch.call.legs import BranchLeg, LiveCall, Role
+from softswitch.call.instant_messages import InstantMessages
+from softswitch.call.legs import BranchLeg, LiveCall, OwnRequest, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
+from softswitch.call.phone_probes import PROBE_TICK_S, PhoneProbes, ProbeSettings
 from softswitch.call.records import hold_request, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
@@ -56,6 +58,13 @@ CALLS_PER_SOURCE_MAX = 10_000
 DRAIN_POLL_S = 0.1
 
 
+class SipListeners(SendsRequests, Protocol):
+    """``sip.service.SipService`` as the calls use it."""
+
+    def took_ping(self, flow: Flow) -> bool:
+        """Whether a keep-alive came over a stream flow since this was asked last."""
+
+
 class Timer(Protocol):
     """What ``callLater`` returns."""
 
@@ -75,12 +84,14 @@ class DelayedCalls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """What configuration says of calls."""
+    """What configuration says of calls. ``phone_probe_s``: how often a registered phone is asked
+    whether it is there, 0 never."""
 
     domain: str
     advertised: str
     call_max_s: float
     drain_s: float
+    phone_probe_s: float = 0.0
 
 
 class CallService(Service):
@@ -91,7 +102,7 @@ class CallService(Service):
         *,
         reactor: DelayedCalls,
         stack: Stack,
-        sip: SendsRequests,
+        sip: SipListeners,
         where: Where,
         media: MediaPlane,
         database: RunsCallWork,
@@ -127,9 +138,21 @@ class CallService(Service):
         self._timer_at_s = 0.0
         self._ticks: list[Timer] = []
         self._draining = False
+        addresses = Addresses(sip, settings.advertised, where)
+        self._probes = PhoneProbes(
+            stack,
+            registrar,
+            addresses,
+            ProbeSettings(settings.domain, settings.phone_probe_s),
+            took_ping=sip.took_ping,
+            changed=registrations.tell_changed,
+            token=token,
+        )
+        self._messages = InstantMessages(stack, admission, addresses, self._targets, token=token)
+        registrations.on_changes = lambda changes: self._probes.take(changes, now_s())
         self._sip_side = SipSide(
             stack,
-            Addresses(sip, settings.advertised, where),
+            addresses,
             self._feed,
             self._perform,
             self._onward,
@@ -168,6 +191,8 @@ class CallService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._every(Registrations.WRITE_INTERVAL_S, self._registrations.tick)
         self._every(SEEN_INTERVAL_S, self._journal)
+        if self._settings.phone_probe_s:
+            self._every(PROBE_TICK_S, self._probe)
 
     def stopService(self) -> Deferred[None]:
         """Refuse new calls, let running ones end for ``drain_s``, then end and settle them."""
@@ -232,7 +257,11 @@ class CallService(Service):
             self._admission.note_options(request, flow, now_s)
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
-        else:  # BYE outside a dialog
+        elif request.method == "MESSAGE" and not self._draining:
+            self._messages.received(tx, flow, self._snapshots.current, now_s)
+        elif request.method == "MESSAGE":
+            self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
+        else:  # BYE or INFO outside a dialog
             self._stack.respond(tx, 481, now_s=now_s)
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
@@ -255,6 +284,8 @@ class CallService(Service):
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
+        if self._registrar.any_dead and decided.user is not None:
+            self._heard(decided.user, flow, snapshot, now_s)
         plan = decided.plan
         currencies = {
             account: snapshot.accounts[account].currency for account in _accounts_of(plan)
@@ -279,6 +310,15 @@ class CallService(Service):
             self._live.trunk_taken(decided.trunk)
         self._feed(live, ev.Invited(), now_s)
 
+    def _heard(
+        self, caller: PhoneCaller, flow: Flow, snapshot: RoutingSnapshot, now_s: float
+    ) -> None:
+        """A caller's phone is there, whatever the probes say."""
+        account = snapshot.accounts.get(caller.account)
+        user = None if account is None else account.users.get(caller.extension)
+        if user is not None and user.login:
+            self._probes.heard(user.login, flow, now_s)
+
     def _targets(self) -> TargetFinder:
         return TargetFinder(
             self._snapshots.current,
@@ -290,6 +330,27 @@ class CallService(Service):
             advertised=self._settings.advertised,
             where=self._where,
         )
+
+    def _responded(self, event: sip_events.ResponseReceived, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is Role:
+            self._sip_side.responded(owner, event, now_s)
+        elif owner is not None:
+            cast(OwnRequest, owner).responded(event, now_s)
+
+    def _failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is Role:
+            # One that timed out was silent before, and counted then.
+            if owner.part == "branch" and event.cause == "transport":
+                self._trunk_silent(owner.call.branches[owner.branch], "no connection")
+            self._sip_side.failed(owner, event, now_s)
+        elif owner is not None:
+            cast(OwnRequest, owner).failed(event, now_s)
+
+    def _probe(self) -> None:
+        self._probes.tick(self._now_s())
+        self._sip.flush()
 
     def _tell(self, call_id: CallId, event: ev.Input) -> None:
         """An input from outside SIP: whatever it sends must be flushed by us."""
@@ -444,13 +505,6 @@ class CallService(Service):
             remote = branch.target.flow.remote
             self._live.trunks.silent(branch.target.trunk, remote, error, self._now_us())
 
-    def _request_failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
-        role = event.transaction.owner
-        # One that timed out was silent before, and counted then.
-        if isinstance(role, Role) and role.part == "branch" and event.cause == "transport":
-            self._trunk_silent(role.call.branches[role.branch], "no connection")
-        self._sip_side.failed(event, now_s)
-
     def _media_seen(self, calls: Iterable[CallId]) -> None:
         for call_id in calls:
             live = self._calls.get(call_id)
@@ -490,8 +544,8 @@ _SIP_EVENTS: dict[type, Callable[[CallService, Any, float], None]] = {
     sip_events.AckReceived: lambda self, event, now_s: self._sip_side.acked(event, now_s),
     sip_events.AckTimedOut: lambda self, event, now_s: self._sip_side.ack_timed_out(event, now_s),
     sip_events.CancelReceived: lambda self, event, now_s: self._sip_side.cancelled(event, now_s),
-    sip_events.ResponseReceived: lambda self, event, now_s: self._sip_side.responded(event, now_s),
-    sip_events.RequestFailed: CallService._request_failed,
+    sip_events.ResponseReceived: CallService._responded,
+    sip_events.RequestFailed: CallService._failed,
 }
 
 _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {

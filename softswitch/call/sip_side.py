@@ -33,13 +33,13 @@ from softswitch.call.legs import (
     BranchLeg,
     CallerLeg,
     LiveCall,
-    OwnRequest,
     Role,
     content,
     invite,
     moved_leg,
     reason_header,
 )
+from softswitch.call.sip_info import SipInfo
 from softswitch.call.sip_reoffers import Feed, SipReoffers
 from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
 from softswitch.routing.plan import PhoneCaller, Plan
@@ -70,6 +70,7 @@ class SipSide:
     ) -> None:
         self.reoffers = SipReoffers(stack, addresses, feed, token=token)
         lookups = Lookups(plan, self._find, self._join)
+        self._info = SipInfo(stack, addresses)
         self.transfers = SipTransfers(stack, addresses, feed, lookups)
         self._perform = perform
         self._plan = plan
@@ -105,7 +106,7 @@ class SipSide:
     # --- events -----------------------------------------------------------------------------------
 
     def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
-        """A request with a To tag: re-INVITE, BYE, OPTIONS."""
+        """A request with a To tag: re-INVITE, BYE, REFER, INFO, OPTIONS."""
         found = self._dialogs.get((request.headers["call-id"][0], tx.to_tag))
         dialog = found[1].dialog if found else None
         if found is None or dialog is None or dialog.remote_tag != (request.from_tag or ""):
@@ -125,6 +126,10 @@ class SipSide:
             self.reoffers.received(live, live.side_of(leg), tx, now_s)
         elif request.method == "REFER":
             self.transfers.received(live, leg, tx, now_s)
+        elif request.method == "INFO":
+            self._info.received(live, leg, tx, now_s)
+        elif request.method == "MESSAGE":
+            self._stack.respond(tx, 403, "Messages Go Outside Of Calls", now_s=now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
 
@@ -132,6 +137,9 @@ class SipSide:
         """A request in the dialog that our ringing made, before the answer."""
         if request.method == "INVITE":  # RFC 3261 14.2
             self._stack.respond(tx, 500, headers=(("Retry-After", "5"),), now_s=now_s)
+            return
+        if request.method == "INFO":
+            self._info.received(live, live.caller, tx, now_s)
             return
         self._stack.respond(tx, 200, now_s=now_s)
         if request.method == "BYE":  # RFC 3261 15: the caller may give up by BYE too
@@ -188,13 +196,9 @@ class SipSide:
         elif isinstance(role, Role):
             self.reoffers.cancelled(role.call, now_s)
 
-    def responded(self, event: ResponseReceived, now_s: float) -> None:
+    def responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         """A response to a request of ours."""
-        role, response = event.transaction.owner, event.response
-        if not isinstance(role, Role):
-            if isinstance(role, OwnRequest):
-                role.responded(event, now_s)
-            return
+        response = event.response
         if role.part == "branch":
             self._branch_responded(role, event, now_s)
         elif role.part == "reoffer" and response.status >= 200:
@@ -204,13 +208,8 @@ class SipSide:
         elif role.part == "notify" and response.status >= 200:
             self._notified(role, now_s)
 
-    def failed(self, event: RequestFailed, now_s: float) -> None:
+    def failed(self, role: Role, event: RequestFailed, now_s: float) -> None:
         """A request of ours without an answer."""
-        role = event.transaction.owner
-        if not isinstance(role, Role):
-            if isinstance(role, OwnRequest):
-                role.failed(event, now_s)
-            return
         timed_out = event.cause == "timeout"
         status, reason = (
             (REQUEST_TIMEOUT, "no answer") if timed_out else (UNAVAILABLE, "connection lost")
@@ -275,6 +274,7 @@ class SipSide:
             self._end_extra_fork(event.transaction, dialog, now_s)
             return
         branch.dialog = dialog
+        branch.allow = event.response.all("allow")
         self._dialogs[dialog.call_id, dialog.local_tag] = (live, branch)
         self._feed(live, ev.BranchAnswered(role.branch, event.response.body), now_s)
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.live.namespaces import Namespace
+
 MODULES = "/usr/lib/baresip/modules"
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0  # unregistering from a switch that is gone takes it a while
@@ -148,11 +150,13 @@ class Phone:
         folder: Path,
         port: int,
         host: str = "127.0.0.1",
+        namespace: Namespace | None = None,
     ) -> None:
         """``port`` is the first of a block of ``ports.BLOCK_PORTS`` ports; ``host`` 127.0.0.1 or
-        ::1."""
+        ::1, or its address in a ``namespace``."""
         self.account = account
         self.folder = folder
+        self._namespace = namespace
         self._family = "-6" if ":" in host else "-4"
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._control_port = port + 2  # port + 1 is taken by SIP over TLS
@@ -177,9 +181,10 @@ class Phone:
         (folder / "contacts").write_text("")
 
     def __enter__(self) -> Self:
+        command = ["baresip", self._family, "-s", "-v", "-f", str(self.folder)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                ["baresip", self._family, "-s", "-v", "-f", str(self.folder)],
+                self._namespace.command(command) if self._namespace else command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -200,7 +205,10 @@ class Phone:
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                return socket.create_connection(("127.0.0.1", self._control_port), timeout=1.0)
+                address = ("127.0.0.1", self._control_port)
+                if self._namespace:
+                    return self._namespace.connect(address, 1.0)
+                return socket.create_connection(address, timeout=1.0)
             except OSError:
                 if time.monotonic() > deadline_s or self._process.poll() is not None:
                     raise PhoneError(f"baresip did not start:\n{self.log.read_text()}") from None

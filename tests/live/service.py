@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from tests.live.namespaces import Namespace
 from tests.live.world import Document
 
 Row = dict[str, Any]
@@ -54,11 +55,19 @@ def toml(sections: dict[str, dict[str, Any]]) -> str:
 class Service:
     """One installation: configuration, store, and the process when it runs."""
 
-    def __init__(self, folder: Path, host: str, **changes: dict[str, Any]) -> None:
-        """``changes`` are sections of the configuration that replace keys of the default one."""
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        namespace: Namespace | None = None,
+        **changes: dict[str, Any],
+    ) -> None:
+        """``changes`` are sections of the configuration that replace keys of the default one; the
+        process runs in ``namespace`` if there is one (commands reach it through its folder)."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.host = host
+        self._namespace = namespace
         self.server = f"{host}:5060"
         self.url = f"http://{host}:8080"
         self.log = folder / "service.log"
@@ -73,6 +82,7 @@ class Service:
                 "udp": [self.server],
                 "tcp": [self.server],
                 "domain": DOMAIN,
+                "phone_probe_s": 0,  # SIPp takes an OPTIONS for the call that it waits for
             },
             "media": {"workers": 0},
             "limits": {"per_source_requests_s": 0, "calls_per_second": 0},
@@ -92,9 +102,10 @@ class Service:
 
     def launch(self) -> None:
         """Start the process without waiting."""
+        command = [str(BIN / "twistd"), "-n", "softswitch", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(BIN / "twistd"), "-n", "softswitch", "--config", str(self.config)],
+                self._namespace.command(command) if self._namespace else command,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.live.namespaces import Namespace
+
 SCENARIOS = Path(__file__).parent / "scenarios"
 SIP_PORT = 5060
 TRANSPORTS = {"udp": "u1", "tcp": "t1"}
@@ -61,6 +63,7 @@ class Peer:
     port: int = SIP_PORT
     sdp_lines: tuple[str, ...] = ()
     media_port: int = MEDIA_PORT
+    namespace: Namespace | None = None
 
     def render(self) -> str:
         """The scenario with everything filled in."""
@@ -111,7 +114,8 @@ class Sipp:
         self._folder = folder
         scenario = folder / f"{peer.scenario}.xml"
         scenario.write_text(peer.render())
-        self._command = peer.command(scenario, self._messages)
+        command = peer.command(scenario, self._messages)
+        self._command = peer.namespace.command(command) if peer.namespace else command
 
     def __enter__(self) -> Self:
         with self._output.open("wb") as output:

@@ -249,6 +249,10 @@ class SimulatedSwitch:
         """There is one address."""
         return flow.local
 
+    def took_ping(self, flow: Flow) -> bool:
+        """There are no streams."""
+        return False
+
     def flow_to(self, remote: Address, transport: str) -> Flow | None:
         """From the one address."""
         return Flow(transport, self.address, remote)

@@ -257,6 +257,20 @@ def test_a_lost_connection_fails_only_its_own_requests() -> None:
     assert lone.told() == []
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_an_abandoned_request_leaves_nothing(transport: str) -> None:
+    """It is repeated no more, its answer tells nothing, and doing it twice does nothing."""
+    alice = Lone(transport)
+    asked = alice.send("OPTIONS")
+    alice.stack.abandon(alice.tx)
+    alice.stack.abandon(alice.tx)
+    assert (alice.stack.transactions, alice.stack.timers_armed) == (0, 0)
+    alice.answer(asked, 200)
+    assert alice.told() == []
+    alice.stack.flow_failed(alice.flow, 1.0)
+    assert alice.told() == []
+
+
 def test_responses_that_match_nothing_are_dropped() -> None:
     """By branch, by method, or by a second Via (8.1.3.3)."""
     lone = Lone()

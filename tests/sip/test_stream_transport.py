@@ -122,6 +122,9 @@ def test_a_keep_alive_is_answered() -> None:
     phone.dataReceived(b"\r\n\r\n")
     assert tcp.written == b"\r\n"
     assert streams.delivered == []
+    assert phone.flow is not None
+    looks = [streams.streams.took_ping(phone.flow) for _ in range(2)]
+    assert looks == [True, False]
 
 
 def test_a_stream_that_cannot_be_cut_is_closed() -> None:

@@ -127,6 +127,7 @@ def test_values_are_parsed(tmp_path: Path) -> None:
             '[sip]\nadvertised_address = "me"\n',
             "2: advertised_address: me is not an IP address",
         ),
+        ("[sip]\nphone_probe_s = 60\n", "2: phone_probe_s: must be from 15 to 40, or 0 for never"),
         ('[sip]\ndrain_s = "5"\n', "2: drain_s: must be a whole number"),
         ('[media]\nports = "x"\n', "2: ports: x is not a port range like 20000-39999"),
         ('[media]\nports = "20000-20003"\n', "2: ports: 20000-20003: at least 8 ports are needed"),

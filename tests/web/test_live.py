@@ -42,6 +42,12 @@ def test_board_shows_calls_and_people(admin: Browser) -> None:
     assert "2 busy, 1 free, 0 offline" in page
 
 
+def test_board_shows_who_has_only_a_dead_phone_as_offline(admin: Browser) -> None:
+    """It would not ring."""
+    admin.world.live.phones[OURS] = [FakePhone("101", state="dead"), FakePhone("100")]
+    assert "0 busy, 1 free, 2 offline" in admin.get("/reports/live").text
+
+
 def test_board_says_when_it_is_quiet(admin: Browser) -> None:
     """One sentence instead of an empty table."""
     assert "Nobody is on the phone right now." in admin.get("/reports/live").text

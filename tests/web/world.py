@@ -61,6 +61,7 @@ class FakePhone:
     source: str = "198.51.100.7:5060"
     transport: str = "udp"
     user_agent: str = "Desk phone 3"
+    state: str = "registered"
     expires_us: int = NOW_US + 600_000_000
 
 

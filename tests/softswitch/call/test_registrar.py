@@ -43,6 +43,25 @@ def test_binding_lasts_as_long_as_granted() -> None:
     assert registrar.everything(120 * SECOND_US) == []
 
 
+def test_dead_phone_is_bound_and_not_called() -> None:
+    """Its login's other phone is; a REGISTER brings it back, and no mark outlives a binding."""
+    registrar = Registrar()
+    registrar.register(LOGIN, register(DESK, "<sip:anna@192.0.2.9>"), flow(), 0)
+    key = (LOGIN, "sip:anna@192.168.1.20:5062")
+    assert registrar.mark_dead(key)
+    assert contacts(registrar, 0) == ["sip:anna@192.0.2.9"]
+    assert registrar.reachable(LOGIN, 0)
+    assert registrar.mark_dead((LOGIN, "sip:anna@192.0.2.9"))
+    assert not registrar.reachable(LOGIN, 0)
+    assert len(registrar.everything(0)) == 2
+    registrar.register(LOGIN, register(DESK, cseq=2), flow(), 0)
+    assert contacts(registrar, 0) == ["sip:anna@192.168.1.20:5062"]
+    assert not registrar.mark_alive(key)
+    registrar.forget(LOGIN)
+    assert registrar.dead == frozenset()
+    assert not registrar.mark_dead(key)
+
+
 @pytest.mark.parametrize(
     ("contact", "header", "seconds"),
     [

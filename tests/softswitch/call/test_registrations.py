@@ -112,6 +112,7 @@ def test_phone_is_challenged_then_bound_and_kept(engine: Engine) -> None:
     restarted = Front(engine)
     assert loaded(restarted) == 1
     (view,) = restarted.registrations.views(ACCOUNT)
+    assert view.state == "registered"
     assert (view.login, view.contact, view.source) == (LOGIN, CONTACT[1:-1], "203.0.113.7:5062")
 
 
