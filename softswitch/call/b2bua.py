@@ -86,6 +86,7 @@ class Call:
         self.started_s = now_s
         self.answered_s: float | None = None
         self.ended_s: float | None = None
+        self.caller_ended_s: float | None = None  # it left a call that went on
         self._directory = directory
         self._journal_as = journal
         self._call_max_s = call_max_s
@@ -273,6 +274,9 @@ class Call:
         if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
             self.do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
+        if self.transfer is not None and self.transfer.gone:
+            self.do(ev.AnswerReoffer(event.side, 491, b"", "nobody is at the other side yet"))
+            return
         reoffer = Reoffer(event.side, event.sdp, self.media)
         try:
             self.do(reoffer.pass_on())
@@ -325,6 +329,12 @@ class Call:
         self._reoffer = None
 
     # --- transfer (the rest is in ``transfers``) --------------------------------------------------
+
+    @property
+    def may_transfer(self) -> bool:
+        """Whether a side may be handed on now: both have described themselves, and nobody else is
+        dialled."""
+        return self.state is State.TALKING and not self._owes_ack
 
     def begin_transfer(self, transfer: Transfer) -> int:
         """Its number, from 1."""

@@ -99,6 +99,7 @@ def _wall_us(call: Call, started_us: int, at_s: float) -> int:
 
 
 def _caller_leg(call: Call) -> dict[str, Any]:
+    ended_s = call.ended_s if call.caller_ended_s is None else call.caller_ended_s
     return {
         "leg": "a",
         "name": "caller",
@@ -106,7 +107,7 @@ def _caller_leg(call: Call) -> dict[str, Any]:
         "started_ms": 0,
         "rang_ms": None,
         "answered_ms": _since_start_ms(call, call.answered_s),
-        "ended_ms": _since_start_ms(call, call.ended_s),
+        "ended_ms": _since_start_ms(call, ended_s),
         **_quality(call, "a"),
     }
 

@@ -248,9 +248,7 @@ class CallService(Service):
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
         plan = decided.plan
-        currencies = {
-            account: snapshot.accounts[account].currency for account in _accounts_of(plan)
-        }
+        currencies = _currencies(plan, snapshot)
         machine = Call(
             self._new_id(),
             plan,
@@ -302,8 +300,13 @@ class CallService(Service):
             _ACTIONS[type(action)](self, live, action, now_s)
         self._media_side.flush()
 
-    def _onward(self, user: PhoneCaller, dialled: str) -> Plan:
-        return self._admission.onward(user, dialled, self._snapshots.current, self._now_us())
+    def _onward(self, live: LiveCall, user: PhoneCaller, dialled: str) -> Plan:
+        """Where a number leads that a user's phone sends a call on to; accounts that the call
+        reaches there get records too."""
+        snapshot = self._snapshots.current
+        plan = self._admission.onward(user, dialled, snapshot, self._now_us())
+        live.currencies.update(_currencies(plan, snapshot))
+        return plan
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -458,11 +461,12 @@ class CallService(Service):
         self._credit.seen(holds, self._now_us())
 
 
-def _accounts_of(plan: Plan) -> set[AccountId]:
-    """Every account that may get a record."""
+def _currencies(plan: Plan, snapshot: RoutingSnapshot) -> dict[AccountId, str]:
+    """That of every account that may get a record."""
     tried = [step for step in plan.steps if not isinstance(step, Refuse)]
     joining = [record for step in tried for record in step.joins]
-    return {record.account for record in (*plan.records, *joining)}
+    accounts = {record.account for record in (*plan.records, *joining)}
+    return {account: snapshot.accounts[account].currency for account in accounts}
 
 
 def _journal_payment(plan: Plan, currencies: Mapping[AccountId, str]) -> Payment | None:

@@ -64,7 +64,7 @@ class SipSide:
         addresses: Addresses,
         feed: Feed,
         perform: Callable[[LiveCall, float], None],
-        plan: Callable[[PhoneCaller, str], Plan],
+        plan: Callable[[LiveCall, PhoneCaller, str], Plan],
         *,
         token: Callable[[], str],
     ) -> None:
@@ -248,7 +248,7 @@ class SipSide:
         except RemoteError:
             return None
         number = next((number for number in numbers if number), None)
-        return None if number is None else shown_as(self._plan(user, number), live, "a")
+        return None if number is None else shown_as(self._plan(live, user, number), live, "a")
 
     def _proved(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
         """Whether this was a trunk's challenge, and the INVITE went out again with the answer. One
@@ -307,6 +307,7 @@ class SipSide:
         moved = moved_leg(leg)
         handover = second.machine.give_away(far, moved.target, now_s)
         self._perform(second, now_s)
+        live.currencies.update(second.currencies)
         live.branches.append(moved)
         self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = (live, moved)
         self._feed(live, ev.Joined(side, handover), now_s)
@@ -358,7 +359,10 @@ class SipSide:
 
     def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         """Send the INVITE of a branch."""
-        leg = self._invited(live, action.branch, action.target, action.sdp, now_s)
+        target = action.target
+        if live.referral is not None:
+            target = target._replace(headers=target.headers + live.referral.shown_to(target))
+        leg = self._invited(live, action.branch, target, action.sdp, now_s)
         live.branches.append(leg)
 
     def _invited(

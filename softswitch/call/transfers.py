@@ -225,7 +225,9 @@ def _take_place(call: Call, transfer: Transfer, branch: Branch, now_s: float) ->
 def _leave(call: Call, side: ev.Side, now_s: float) -> None:
     """A party is gone for good: what it cost ends (billing rule 12)."""
     party = call.parties[side]
-    if party is not None:
+    if party is None:
+        call.caller_ended_s = now_s
+    else:
         party.ended_s = now_s
     hold = call.charges.id_of(INCOMING) if party is None else party.hold
     call.do(*call.charges.end_one(hold, now_s))

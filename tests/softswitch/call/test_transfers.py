@@ -8,12 +8,14 @@ from rtp.messages import Bridge, PlayTone, StopTone
 from softswitch.call import events as ev
 from softswitch.call.b2bua import State
 from softswitch.call.charging import Charge
+from softswitch.call.records import call_records
 from softswitch.ids import AccountId
 from softswitch.routing.plan import Payment, Record, Refuse
 from tests.softswitch.call.conversation import (
     ACCOUNT,
     ANSWER,
     CALL,
+    OFFER,
     PAYMENT,
     RECORD,
     Talk,
@@ -190,6 +192,35 @@ def test_491_is_tried_again_and_other_refusals_change_nothing() -> None:
     assert talk.call.state is State.TALKING
     talk.feed(ev.Reoffered("b", ANSWER))
     assert len(talk.all(ev.SendReoffer)) == 3
+
+
+def test_a_change_of_the_kept_side_waits_while_nobody_is_there() -> None:
+    """The transferor has left: what it would answer, 481, must not end the call."""
+    talk = transferring("a")
+    talk.feed(ev.HungUp("a"), 1)
+    (refused,) = talk.feed(ev.Reoffered("b", ANSWER))
+    assert isinstance(refused, ev.AnswerReoffer)
+    assert (refused.side, refused.status) == ("b", 491)
+
+
+def test_who_has_not_described_itself_yet_is_not_handed_on() -> None:
+    """A delayed offer is answered by the caller's ACK."""
+    talk = Talk(ring(), offer=b"").answered()
+    assert not talk.call.may_transfer
+    talk.feed(ev.CallerAcked(OFFER))
+    assert talk.call.may_transfer
+
+
+def test_the_leg_of_a_caller_that_was_replaced_ends_then() -> None:
+    """The records tell from when to when each was there."""
+    talk = transferring("a")
+    talk.feed(ev.BranchAnswered(1, THIRD), 3)
+    left_s = talk.now_s
+    talk.feed(ev.HungUp("b"), 30)
+    talk.feed(ev.MediaClosed(()))
+    (record,) = call_records(talk.call, started_us=0, currencies={ACCOUNT: "EUR"})
+    assert record.legs[0]["ended_ms"] == round((left_s - talk.call.started_s) * 1000)
+    assert record.legs[1]["ended_ms"] > record.legs[0]["ended_ms"]
 
 
 # --- with Replaces --------------------------------------------------------------------------------
