@@ -61,6 +61,17 @@ class Void:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The party of this leg goes on in another call, whose records these are: there it is settled,
+    and closed after a crash. Should this be lost, the money is charged all the same, under the
+    first call."""
+
+    hold_id: str
+    call_id: str
+    records: tuple[CallRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HoldGranted:
     """``amount_micros`` are reserved for the leg in all, this grant included."""
 
@@ -100,7 +111,7 @@ class Settled:
     charges: tuple[ChargeSettled, ...]
 
 
-Order = HoldRequest | SliceRequest | Answered | Void | Settlement
+Order = HoldRequest | SliceRequest | Answered | Moved | Void | Settlement
 Outcome = HoldGranted | CreditRefused | Settled | None
 
 

@@ -292,6 +292,12 @@ class VoidCredit(NamedTuple):
     hold: str
 
 
+class MoveCredit(NamedTuple):
+    """A hold of another call goes on in this one."""
+
+    hold: str
+
+
 class AnswerCaller(NamedTuple):
     """A response to the caller's INVITE: provisional, 200, or a refusal with its reason."""
 
@@ -385,6 +391,7 @@ Action = (
     | ExtendCredit
     | MarkAnswered
     | VoidCredit
+    | MoveCredit
     | AnswerCaller
     | Launch
     | CancelBranch

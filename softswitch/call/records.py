@@ -7,7 +7,7 @@ from typing import Any
 
 from billing.cdr import CallRecord, Settlement
 from billing.cdr import Charge as SettledCharge
-from billing.credit import HoldRequest
+from billing.credit import HoldRequest, Moved
 from billing.rating import chargeable_s, opening_slice
 from rtp.messages import LegStatistics
 from softswitch.call.b2bua import Call
@@ -37,6 +37,11 @@ def hold_request(
         records=call_records(call, started_us=started_us, currencies=currencies),
         now_us=now_us,
     )
+
+
+def moved(call: Call, hold: str, *, started_us: int, currencies: Currencies) -> Moved:
+    """A leg of another call that goes on in this one."""
+    return Moved(hold, call.id, call_records(call, started_us=started_us, currencies=currencies))
 
 
 def settlement(call: Call, *, started_us: int, currencies: Currencies) -> Settlement:

@@ -33,7 +33,7 @@ from softswitch.call.dialling import SILENCE
 from softswitch.call.legs import BranchLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
-from softswitch.call.records import hold_request, settlement
+from softswitch.call.records import hold_request, moved, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
@@ -374,6 +374,16 @@ class CallService(Service):
     def _void(self, live: LiveCall, action: ev.VoidCredit, now_s: float) -> None:
         self._credit.void(action.hold)
 
+    def _move(self, live: LiveCall, action: ev.MoveCredit, now_s: float) -> None:
+        self._credit.moved(
+            moved(
+                live.machine,
+                action.hold,
+                started_us=live.started_us,
+                currencies=live.currencies,
+            )
+        )
+
     def _set_timer(self, live: LiveCall, action: ev.SetTimer, now_s: float) -> None:
         if action.name == ALL_TIMERS:
             for timer in live.timers.values():
@@ -456,7 +466,7 @@ class CallService(Service):
         holds: list[str] = []
         for live in self._calls.values():
             if live.machine.state in UP and (live.media_seen or not live.media_ever):
-                holds.extend(live.machine.charges)
+                holds.extend(live.machine.charges.running())
             live.media_seen = False
         self._credit.seen(holds, self._now_us())
 
@@ -495,6 +505,7 @@ _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {
     ev.ExtendCredit: CallService._extend,
     ev.MarkAnswered: CallService._mark_answered,
     ev.VoidCredit: CallService._void,
+    ev.MoveCredit: CallService._move,
     ev.AnswerCaller: CallService._answer_caller,
     ev.Launch: CallService._launch,
     ev.CancelBranch: lambda self, live, a, now_s: self._sip_side.cancel_branch(live, a, now_s),

@@ -95,6 +95,7 @@ def failed(call: Call, transfer: Transfer, unreached: Unreached, now_s: float) -
     _stop_ringback(call, transfer)
     call.do(
         *call.branches.cancel(),
+        *call.charges.void_unanswered(),
         ev.SetTimer(STEP, None),
         ev.SetTimer(SILENCE, None),
         ev.TellTransfer(transfer.side, unreached.status, unreached.reason),
@@ -236,6 +237,7 @@ def _leave(call: Call, side: ev.Side, now_s: float) -> None:
 def _drop_joining(call: Call, transfer: Transfer, now_s: float) -> None:
     if transfer.joining is not None:
         transfer.joining.ended_s = now_s
+        call.do(*call.charges.end_one(transfer.joining.hold, now_s))
         call.do(ev.ByeBranch(transfer.joining.number, "the transfer failed"))
 
 

@@ -157,6 +157,16 @@ def test_each_paid_leg_ends_with_its_party() -> None:
     assert talk.call.charges[second].ended_s == talk.now_s
 
 
+def test_a_number_that_did_not_answer_is_not_charged_with_the_next_one() -> None:
+    """Its hold is given back when the transfer fails."""
+    talk = transferring("a", dial())
+    talk.feed(ev.BranchFailed(1, 486, "Busy Here"), 5)
+    assert ev.VoidCredit(f"{CALL}:t1.0") in talk.actions
+    transferring("a", dial("other"), talk=talk)
+    talk.feed(ev.BranchAnswered(2, THIRD), 3)
+    assert talk.call.charges.running() == [f"{CALL}:free", f"{CALL}:t2.0"]
+
+
 def test_money_that_ends_during_a_transfer_ends_the_call() -> None:
     """The new branch is taken back, everybody gets BYE."""
     talk = Talk(dial(), contacts={"103": 1}).answered(micros=60_000)
@@ -285,6 +295,18 @@ def test_a_call_that_gives_its_party_away_ends_without_bye_to_it() -> None:
     assert not talk.all(ev.ByeBranch)
     assert talk.timer(f"cut {CALL}:0") is None
     assert talk.call.state is State.ENDING
+
+
+def test_a_party_that_cannot_join_costs_no_more() -> None:
+    """It has left, whatever the first call goes on to."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Joined("a", second_call()))
+    assert ev.MoveCredit("other:0") in talk.actions
+    talk.feed(ev.MediaRefused("none"), 15)
+    left_s = talk.now_s
+    assert talk.timer("cut other:0") is None
+    talk.feed(ev.HungUp("a"), 30)
+    assert talk.call.charges["other:0"].ended_s == left_s
 
 
 # --- redirections ---------------------------------------------------------------------------------
