@@ -448,7 +448,7 @@ class Call:
         self.do(*actions)
         sdp, records = self.media.description(side), tuple(self.records)
         self.end("switch", "answered", "a transfer took the other side", now_s, gone=(side,))
-        return ev.Handover(target, sdp, tuple(charges), records)
+        return ev.Handover(self.id, target, sdp, tuple(charges), records)
 
     def bye(self, side: ev.Side, reason: str) -> None:
         party = self.parties[side]

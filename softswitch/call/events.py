@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
-from softswitch.ids import AccountId, Extension
+from softswitch.ids import AccountId, CallId, Extension
 from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import Payment, Plan, Record
 
@@ -179,9 +179,10 @@ class TransferAsked(NamedTuple):
 
 
 class Handover(NamedTuple):
-    """A party that leaves a call to go on in another one: where it is, its latest description, what
-    it costs and whom, and the records of the accounts that took part."""
+    """A party that leaves ``call`` to go on in another one: where it is, its latest description,
+    what it costs and whom, and the records of the accounts that took part."""
 
+    call: CallId
     target: Target
     sdp: bytes
     charges: tuple[Charge, ...]

@@ -113,6 +113,7 @@ def joined(call: Call, event: ev.Joined, now_s: float) -> None:
     """Ports for the party that comes from another call; what it costs goes on as before."""
     party = event.party
     transfer, names = _begin(call, event.side, party.records)
+    call.trace.append(f"{party.target.name} joins from call {party.call}")
     leg = f"{names.leg}:{party.target.flow.local.host}"
     paid = party.charges[0].hold if party.charges else call.charges.id_of(f"{names.hold}0")
     branch = call.branches.start(paid, leg, party.target, now_s)

@@ -80,6 +80,7 @@ class Peer:
             "PLAY": PLAY.format(file=self.play) if self.play else "",
             "REFER": "\n".join(self.refer),
             "THEN": self.then,
+            "TALK_MS": str(self.talk_ms),
         }
         transfer = (SCENARIOS / "refer.part").read_text() if self.refer else ""
         text = (SCENARIOS / f"{self.scenario}.xml").read_text().replace("@TRANSFER@", transfer)

@@ -1,4 +1,4 @@
-"""Calls handed on by REFER: phones that we did not write hand them on, and each leg is paid once."""
+"""Calls handed on by phones that we did not write, and each leg paid once."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import pytest
 from tests.live import audio
 from tests.live.baresip import Phone
 from tests.live.conftest import Stage
-from tests.live.service import Row, Service, eventually
-from tests.live.world import account, rate, trunk, world
+from tests.live.linphone import Linphone
+from tests.live.ports import claimed_block
+from tests.live.service import DOMAIN, Row, Service, eventually
+from tests.live.world import account, login, password, rate, trunk, world
 
 ACCOUNT = "000000212"
 NUMBER = "+37070044960"
 OUTSIDE, ELSEWHERE = "+37120000001", "+37120000002"
 BY_THE_SECOND = rate(per_minute="0.60", initial_s=1, increment_s=1)  # 0.01 a second
-TALK_S = 9.0
-COMPARED_S = range(4, 10)  # of what the kept side says, who joins it can hear no more than that
+TALK_S = 12.0
+COMPARED_S = range(6, 12)  # of what the kept side says, who joins it can hear no more than that
 SAME, OTHER = 0.9, 0.2
 
 
@@ -36,17 +38,19 @@ def office(stage: Stage, *carriers: str, **more: Any) -> Service:
     return stage.service(state)
 
 
-def heard(phone: Phone, spoken: str, stage: Stage) -> float:
+def heard(phone: Phone | Linphone, spoken: str, stage: Stage) -> float:
     """How much of a recording the phone heard."""
     begin, end = COMPARED_S.start * audio.RATE_HZ, COMPARED_S.stop * audio.RATE_HZ
     played = audio.read_wav(stage.speech[spoken])[begin:end]
     return audio.correlation(audio.read_wav(phone.recording()), played)
 
 
-def all_is_paid(service: Service, *costs: str) -> Row:
-    """The one CDR of the account: what it cost is in the ledger, leg by leg, and nothing is held.
-    ``costs``: how much each paid leg was, in order, to two seconds."""
-    (cdr,) = service.cdrs(ACCOUNT)
+def all_is_paid(service: Service, *costs: str, calls: int = 1) -> Row:
+    """The CDR of the call that ended last: what it cost is in the ledger, leg by leg, and nothing
+    is held. ``costs``: how much each paid leg was, to two seconds."""
+    rows = service.cdrs(ACCOUNT, calls)
+    cdr = max(rows, key=lambda row: str(row["ended_at"]))
+    assert len(rows) == calls
     entries = [Decimal(row["amount"]) for row in service.show("ledger", ACCOUNT)]
     paid = sorted(-amount for amount in entries if amount < 0)
     assert len(paid) == len(costs), (paid, costs)
@@ -68,31 +72,56 @@ def legs(cdr: Row) -> list[tuple[str, int]]:
     ]
 
 
+def linphone(stage: Stage, service: Service, extension: str, *, says: str = "first") -> Linphone:
+    """A registered linphonec."""
+    folder = stage.folder / f"linphone-{extension}"
+    folder.mkdir()
+    phone = Linphone(
+        folder,
+        stage.speech[says],
+        transport="udp",
+        server=service.server,
+        login=login(ACCOUNT, extension),
+        password=password(extension),
+        domain=DOMAIN,
+        rtp_port=stage.stack.enter_context(claimed_block()),
+    )
+    stage.stack.enter_context(phone)
+    eventually(
+        lambda: service.show("registrations"),
+        lambda rows: extension in [row["extension"] for row in rows],
+        within_s=20,
+    )
+    return phone
+
+
 @pytest.mark.parametrize("transferor", ["101", "102"], ids=["by the caller", "by the called"])
 def test_two_phones_hear_each_other_after_a_third_handed_them_on(
     stage: Stage, transferor: str
 ) -> None:
-    """baresip's transfer command, blind, to an extension."""
+    """baresip's transfer command, blind, to an extension; linphonec is handed on."""
     service = office(stage)
-    anna = stage.phone(service, ACCOUNT, "101", says="first")
-    gate = stage.phone(service, ACCOUNT, "102", says="first")
-    third = stage.phone(service, ACCOUNT, "103", says="second")
-    anna.dial("102")
-    anna.wait_for("CALL_ESTABLISHED")
-    gate.wait_for("CALL_ESTABLISHED")
+    leaves = stage.phone(service, ACCOUNT, transferor, says="second")
+    kept = linphone(stage, service, "102" if transferor == "101" else "101")
+    joins = stage.phone(service, ACCOUNT, "103", says="second")
+    if transferor == "101":
+        leaves.dial("102")
+    else:
+        kept.call("102", DOMAIN)
+    leaves.wait_for("CALL_ESTABLISHED")
     time.sleep(2)
-    leaves, kept = (anna, gate) if transferor == "101" else (gate, anna)
     leaves.transfer("103")
-    third.wait_for("CALL_ESTABLISHED")
+    joins.wait_for("CALL_ESTABLISHED")
     leaves.wait_for("CALL_CLOSED")
     time.sleep(TALK_S)
-    kept.hang_up()
-    third.wait_for("CALL_CLOSED")
+    joins.hang_up()
+    joins.wait_for("CALL_CLOSED")
 
-    assert heard(kept, "second", stage) >= SAME
-    assert heard(third, "first", stage) >= SAME
     cdr = all_is_paid(service)
-    assert cdr["cause"] == "answered"
+    assert [name for name, _ in legs(cdr)] == ["caller", "user 102", "user 103"]
+    assert {"101": 0, "102": 1}[transferor] == min(range(3), key=lambda leg: legs(cdr)[leg][1])
+    assert heard(joins, "first", stage) >= SAME
+    assert heard(kept, "second", stage) >= SAME
 
 
 def sends_on(
@@ -109,7 +138,7 @@ def sends_on(
 
 def refer_to(number: str) -> str:
     """A Refer-To as phones write it."""
-    return f"Refer-To: <sip:{number}@login.smarttelplus.eu>"
+    return f"Refer-To: <sip:{number}@{DOMAIN}>"
 
 
 @pytest.mark.parametrize("then", ["waits", "hurries"])
@@ -241,3 +270,120 @@ def test_a_call_sent_to_another_account_has_a_record_there(stage: Stage) -> None
     all_is_paid(service)
     (cdr,) = service.cdrs(other)
     assert cdr["cause"] == "answered"
+
+
+# --- attended -------------------------------------------------------------------------------------
+
+
+def test_two_colleagues_hear_each_other_after_a_third_joined_them(stage: Stage) -> None:
+    """linphonec's attended transfer: two calls of its own, each with a record."""
+    service = office(stage)
+    secretary = linphone(stage, service, "101")
+    anna = linphone(stage, service, "102")
+    gate = linphone(stage, service, "103", says="second")
+    both = join(service, secretary, "102", "103")
+    time.sleep(TALK_S)
+    gate.hang_up()
+    joined = all_is_paid(service, calls=2)
+    assert both["trace"][-1].endswith("a transfer took the other side")
+    assert f"user 103 joins from call {both['call_id']}" in joined["trace"]
+    assert [name for name, _ in legs(joined)] == ["caller", "user 102", "user 103"]
+    assert heard(anna, "second", stage) >= SAME
+    assert heard(gate, "first", stage) >= SAME
+
+
+def join(service: Service, phone: Linphone, first: str, second: str) -> Row:
+    """Call one, hold it, call the other, and join them; the record of the second call, which ends
+    then."""
+    phone.call(first, DOMAIN)
+    eventually(
+        lambda: service.show("calls"), lambda rows: [r["state"] for r in rows] == ["talking"]
+    )
+    time.sleep(1)
+    phone.hold(1)
+    time.sleep(1)
+    phone.call(second, DOMAIN)
+    eventually(
+        lambda: service.show("calls"), lambda rows: [r["state"] for r in rows] == ["talking"] * 2
+    )
+    time.sleep(1)
+    phone.join(1, 2)
+    (cdr,) = service.cdrs(ACCOUNT)
+    return cdr
+
+
+def test_two_outside_calls_are_joined_and_each_is_paid_to_its_end(stage: Stage) -> None:
+    """Rule 12: the secretary's account pays both until they end, in one record from then on."""
+    hosts = stage.network.host(), stage.network.host()
+    service = office(stage, *hosts)
+    carriers = [stage.peer("answer_reinvites", host) for host in hosts]
+    secretary = linphone(stage, service, "101")
+    ended = join(service, secretary, OUTSIDE, ELSEWHERE)
+    assert Decimal(ended["price"]) == 0
+    time.sleep(4)
+    assert service.stop() == 0
+    for carrier in carriers:
+        carrier.finish()
+    joined = max(service.cdrs(ACCOUNT, 2), key=lambda row: str(row["ended_at"]))
+    assert [name for name, _ in legs(joined)] == ["caller", "trunk carrier0", "trunk carrier1"]
+    (_, first_s), (_, second_s) = legs(joined)[1:]
+    second_s += ended["duration_s"]  # it was paid by the same account before
+    paid = [Decimal(row["amount"]) for row in service.show("ledger", ACCOUNT)[-2:]]
+    for amount, seconds in zip(
+        sorted(paid), sorted((first_s, second_s), reverse=True), strict=True
+    ):
+        assert abs(-amount * 100 - seconds) <= 1, (paid, first_s, second_s)
+    assert Decimal(joined["price"]) == -sum(paid)
+    assert service.reserved(ACCOUNT) == 0
+    service.ok("ledger", "verify")
+
+
+def test_kill_9_after_two_outside_calls_were_joined(stage: Stage) -> None:
+    """Both legs are closed with the call that goes on, and charged once."""
+    hosts = stage.network.host(), stage.network.host()
+    service = office(stage, *hosts)
+    for host in hosts:
+        stage.peer("answer_reinvites", host)
+    ended = join(service, linphone(stage, service, "101"), OUTSIDE, ELSEWHERE)
+    time.sleep(7)  # longer than from one beat of the journal to the next
+    service.kill()
+    service.start()
+    joined = max(service.cdrs(ACCOUNT, 2), key=lambda row: str(row["ended_at"]))
+    assert joined["call_id"] != ended["call_id"]
+    paid = [Decimal(row["amount"]) for row in service.show("ledger", ACCOUNT)]
+    paid = [-amount for amount in paid if amount < 0]
+    assert len(paid) == 2
+    assert min(paid) >= Decimal("0.02")
+    assert Decimal(joined["price"]) == sum(paid)
+    assert service.reserved(ACCOUNT) == 0
+    service.kill()
+    service.start()
+    assert len(service.show("cdrs", ACCOUNT)) == 2
+    service.ok("ledger", "verify")
+
+
+def test_a_customer_is_handed_to_a_colleague(stage: Stage) -> None:
+    """A call from a carrier: the secretary asks the colleague first."""
+    host = stage.network.host()
+    service = office(stage, host)
+    secretary = linphone(stage, service, "101")
+    colleague = linphone(stage, service, "102", says="second")
+    speech = audio.to_alaw(stage.speech["first"])
+    customer = stage.carrier_call(
+        service, host, "trunk_call_reinvited", number=NUMBER, talk_ms=13_000, play=speech
+    )
+    eventually(
+        lambda: service.show("calls"), lambda rows: [r["state"] for r in rows] == ["talking"]
+    )
+    secretary.hold(1)
+    time.sleep(1)
+    secretary.call("102", DOMAIN)
+    eventually(
+        lambda: service.show("calls"), lambda rows: [r["state"] for r in rows] == ["talking"] * 2
+    )
+    secretary.join(1, 2)
+    customer.finish()
+    cdr = all_is_paid(service, calls=2)
+    assert cdr["direction"] == "in"
+    assert [name for name, _ in legs(cdr)] == ["caller", "user 101", "user 102"]
+    assert heard(colleague, "first", stage) >= SAME

@@ -9,7 +9,7 @@ from softswitch.call import events as ev
 from softswitch.call.b2bua import State
 from softswitch.call.charging import Charge
 from softswitch.call.records import call_records
-from softswitch.ids import AccountId
+from softswitch.ids import AccountId, CallId
 from softswitch.routing.plan import Payment, Record, Refuse
 from tests.softswitch.call.conversation import (
     ACCOUNT,
@@ -240,7 +240,8 @@ def second_call(other: AccountId = ACCOUNT) -> ev.Handover:
     """The outside party of a call that has lasted a minute."""
     charge = Charge("other:0", Payment(other, rate()), reserved_micros=120_000, answered_s=940.0)
     record = Record(other, "out", "101", "+37129999999")
-    return ev.Handover(target("trunk far", "192.0.2.8"), THIRD, (charge,), (record,))
+    call = CallId("000000000002")
+    return ev.Handover(call, target("trunk far", "192.0.2.8"), THIRD, (charge,), (record,))
 
 
 def test_the_far_parties_of_two_calls_are_joined() -> None:
@@ -257,6 +258,19 @@ def test_the_far_parties_of_two_calls_are_joined() -> None:
     assert talk.last(ev.SendReoffer).side == "b"
     talk.feed(ev.ReofferAnswered(200, ANSWER, "OK"))
     assert [ack.side for ack in talk.all(ev.AckReoffer)] == ["a", "b"]
+
+
+def test_parties_that_were_on_hold_are_offered_to_talk() -> None:
+    """The transferor held the first while it asked the second."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Reoffered("a", sdp(4000, "sendonly")))
+    talk.feed(ev.ReofferAnswered(200, sdp(5000, "recvonly"), "OK"))
+    talk.feed(ev.ReofferAcked(b""))
+    talk.feed(ev.Joined("a", second_call()))
+    talk.ports()
+    assert b"a=sendrecv" in talk.last(ev.SendReoffer).sdp
+    talk.feed(ev.ReofferAnswered(200, THIRD, "OK"))
+    assert b"a=sendrecv" in talk.last(ev.SendReoffer).sdp
 
 
 def test_what_the_joining_party_costs_goes_on_with_its_payer() -> None:
