@@ -37,7 +37,7 @@ from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains
-from softswitch.call.legs import ALLOW
+from softswitch.call.legs import ALLOW, SUPPORTED
 from softswitch.call.listening import Listening
 from softswitch.call.live_view import LiveView
 from softswitch.call.rebinding import EXTENSIONS
@@ -264,7 +264,7 @@ class Switch(Service):
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            supported=EXTENSIONS,
+            supported=EXTENSIONS | SUPPORTED,
             limits=self._limits(snapshots, live),
         )
         registrar = Registrar()

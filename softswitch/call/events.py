@@ -196,6 +196,12 @@ class Joined(NamedTuple):
     party: Handover
 
 
+class TakenOver(NamedTuple):
+    """The caller's INVITE has Replaces: it takes a party of another call over (RFC 3891)."""
+
+    party: Handover
+
+
 class TimerFired(NamedTuple):
     """A timer that ``SetTimer`` started."""
 
@@ -241,6 +247,7 @@ Input = (
     | RefreshDue
     | TransferAsked
     | Joined
+    | TakenOver
     | TimerFired
     | MediaSilent
     | MediaGone

@@ -16,6 +16,7 @@ from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
 ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER")
+SUPPORTED = frozenset({"replaces"})  # by calls; a REGISTER may require more
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text

@@ -26,11 +26,11 @@ from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses, SendsRequests
-from softswitch.call.admission import Admission, Answered, CurrentState
+from softswitch.call.admission import Admission, Answered, CurrentState, TakesOver
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
-from softswitch.call.legs import BranchLeg, LiveCall, Role
+from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
 from softswitch.call.records import hold_request, moved, settlement
@@ -243,12 +243,39 @@ class CallService(Service):
             )
             return
         try:
+            if isinstance(decided, TakesOver):
+                self._taken_over(tx, decided.user, flow, now_s)
+                return
             caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user)
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
-        plan = decided.plan
-        currencies = _currencies(plan, snapshot)
+        currencies = _currencies(decided.plan, snapshot)
+        live = self._started(caller, decided.plan, currencies, now_s)
+        if decided.trunk is not None:
+            self._live.trunk_taken(decided.trunk)
+        self._feed(live, ev.Invited(), now_s)
+
+    def _taken_over(
+        self, tx: ServerTransaction, user: PhoneCaller, flow: Flow, now_s: float
+    ) -> None:
+        """An INVITE with Replaces. Raises RemoteError with the status that refuses it."""
+        caller = self._sip_side.caller_leg(tx, flow, None, user)
+        other = self._sip_side.transfers.replaced(tx.request, user)
+        second = other[0]
+        plan = Plan(
+            steps=(),
+            trace=(f"user {user.extension} takes over call {second.machine.id}",),
+            records=tuple(second.machine.records),
+        )
+        live = self._started(caller, plan, second.currencies.copy(), now_s)
+        self._sip_side.take_over(live, other, now_s)
+
+    def _started(
+        self, caller: CallerLeg, plan: Plan, currencies: dict[AccountId, str], now_s: float
+    ) -> LiveCall:
+        """One more call; its first input is still to come."""
+        request, flow, now_us = caller.tx.request, caller.flow, self._now_us()
         machine = Call(
             self._new_id(),
             plan,
@@ -260,12 +287,10 @@ class CallService(Service):
             call_max_s=self._settings.call_max_s,
         )
         live = LiveCall(machine, plan, caller, now_us, currencies)
-        tx.owner = Role(live, "caller")
+        caller.tx.owner = Role(live, "caller")
         self._calls[machine.id] = live
         self._live.started(machine.id, plan, now_us)
-        if decided.trunk is not None:
-            self._live.trunk_taken(decided.trunk)
-        self._feed(live, ev.Invited(), now_s)
+        return live
 
     def _targets(self) -> TargetFinder:
         return TargetFinder(

@@ -299,6 +299,13 @@ class SipSide:
 
     def _join(self, live: LiveCall, side: ev.Side, other: Near, now_s: float) -> None:
         """The far party of another call becomes a branch of this one; that call ends."""
+        self._feed(live, ev.Joined(side, self._hand_over(live, other, now_s)), now_s)
+
+    def take_over(self, live: LiveCall, other: Near, now_s: float) -> None:
+        """The caller of a new call takes the place of the near party of another one."""
+        self._feed(live, ev.TakenOver(self._hand_over(live, other, now_s)), now_s)
+
+    def _hand_over(self, live: LiveCall, other: Near, now_s: float) -> ev.Handover:
         second, near = other
         far: ev.Side = "b" if second.side_of(near) == "a" else "a"
         leg = second.leg(far)
@@ -310,7 +317,7 @@ class SipSide:
         live.currencies.update(second.currencies)
         live.branches.append(moved)
         self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = (live, moved)
-        self._feed(live, ev.Joined(side, handover), now_s)
+        return handover
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
         """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""

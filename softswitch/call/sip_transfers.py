@@ -15,12 +15,14 @@ from sip.message import Request
 from sip.reasons import reason_phrase
 from sip.stack import Stack
 from sip.transaction import ServerTransaction
-from sip.transfer import ReferTo, Replaces, parse_refer_to, referred_by
+from sip.transfer import ReferTo, Replaces, parse_refer_to, parse_replaces, referred_by
 from sip.uri import parse_uri
 from sip.usual_address import read_address
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
+from softswitch.call.b2bua import UP, State
 from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Referral
+from softswitch.call.negotiation import read_party
 from softswitch.call.sip_reoffers import Feed
 from softswitch.routing.plan import PhoneCaller, Plan
 
@@ -62,6 +64,36 @@ class SipTransfers:
         else:
             status, reason = refusal or (481, "not a party of this call")
             self._stack.respond(tx, status, reason, now_s=now_s)
+
+    def replaced(self, request: Request, user: PhoneCaller) -> Near:
+        """Whose place the phone of ``user`` takes with an INVITE that has Replaces. Raises
+        RemoteError with the status that refuses (RFC 3891 3). What only rings is not known here by
+        its dialog, nor to any phone: to pick it up is a matter of dialling."""
+        if not request.body:
+            raise RemoteError("Replaces without a session description", 488)
+        read_party(request.body)
+        values = request.values("replaces")
+        if len(values) != 1:
+            raise RemoteError(f"Replaces: {len(values)} values, an INVITE has one")
+        wanted = parse_replaces(values[0])
+        live, leg = found = self._named(wanted, user)
+        if live.machine.state is State.DIALLING:
+            raise RemoteError("Replaces names a call that was not answered", 481)
+        if live.machine.state not in UP or live.side_of(leg) is None:
+            raise RemoteError("the call that Replaces names is over", 603)
+        if wanted.early_only:
+            raise RemoteError("the call that Replaces names was answered", 486)
+        if not live.machine.may_transfer:
+            raise RemoteError("another change is under way", 491)
+        return found
+
+    def _named(self, wanted: Replaces, user: PhoneCaller) -> Near:
+        """Raises RemoteError: 481 when it is not one that this user may join (another account's is
+        as good as none)."""
+        found = self._lookups.leg(wanted)
+        if found is None or found[1].user is None or found[1].user.account != user.account:
+            raise RemoteError("Replaces names no call here", 481)
+        return found
 
     def tell(self, live: LiveCall, action: ev.TellTransfer, now_s: float) -> None:
         """NOTIFY the transferor, if it wants to know and is still there."""
@@ -111,13 +143,10 @@ class SipTransfers:
 
     def _other_call(self, live: LiveCall, user: PhoneCaller, refer_to: ReferTo) -> Near | None:
         """The call that Replaces names; ``None`` when there is no Replaces. Raises RemoteError when
-        it is not one that this user may join (another account's is as good as none)."""
+        it is not one that this user may join."""
         if refer_to.replaces is None:
             return None
-        found = self._lookups.leg(refer_to.replaces)
-        if found is None or found[1].user is None or found[1].user.account != user.account:
-            raise RemoteError("Replaces names no call here", 481)
-        second, leg = found
+        second, leg = found = self._named(refer_to.replaces, user)
         if second is live or not second.machine.may_transfer:
             raise RemoteError("the call that Replaces names is not up", 491)
         if second.side_of(leg) is None:

@@ -113,15 +113,9 @@ def joined(call: Call, event: ev.Joined, now_s: float) -> None:
     """Ports for the party that comes from another call; what it costs goes on as before."""
     party = event.party
     transfer, names = _begin(call, event.side, party.records)
-    call.trace.append(f"{party.target.name} joins from call {party.call}")
-    leg = f"{names.leg}:{party.target.flow.local.host}"
-    paid = party.charges[0].hold if party.charges else call.charges.id_of(f"{names.hold}0")
-    branch = call.branches.start(paid, leg, party.target, now_s)
-    branch.state, branch.status, branch.answered_s = BranchState.ANSWERED, 200, now_s
+    branch = call.join(party, names.leg, f"{names.hold}0", now_s)
     transfer.joining, transfer.sdp = branch, party.sdp
-    for charge in party.charges:
-        call.do(*call.charges.take_over(charge, now_s))
-    call.do(*call.media.allocate([leg]), ev.SetTimer(STEP, now_s + PREPARE_MAX_S))
+    call.do(*call.media.allocate([branch.leg]), ev.SetTimer(STEP, now_s + PREPARE_MAX_S))
 
 
 def media_ready(call: Call, event: ev.MediaReady, now_s: float) -> None:

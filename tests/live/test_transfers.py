@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from decimal import Decimal
 from typing import Any
@@ -387,3 +388,83 @@ def test_a_customer_is_handed_to_a_colleague(stage: Stage) -> None:
     assert cdr["direction"] == "in"
     assert [name for name, _ in legs(cdr)] == ["caller", "user 101", "user 102"]
     assert heard(colleague, "first", stage) >= SAME
+
+
+# --- INVITE with Replaces -------------------------------------------------------------------------
+
+
+def dialog_of(phone: Phone) -> str:
+    """The Replaces value that names the call that a phone has answered, as the switch knows it."""
+    log = phone.log.read_text(errors="replace")
+    (answer,) = [
+        message
+        for message in log.split("SIP/2.0 200 ")[1:]
+        if re.search(r"CSeq: \d+ INVITE", message[:1000])
+    ]
+    call_id, ours, its = (
+        re.search(pattern, answer)
+        for pattern in (r"Call-ID: (\S+)", r"From: .*tag=(\S+)", r"To: .*tag=(\S+)")
+    )
+    assert call_id
+    assert ours
+    assert its
+    return f"{call_id[1]};to-tag={ours[1]};from-tag={its[1]}"
+
+
+def test_a_phone_takes_the_place_of_another_one(stage: Stage) -> None:
+    """A call of a carrier, answered at 101, goes on at 102, and both calls have a record."""
+    host = stage.network.host()
+    service = office(stage, host)
+    anna = stage.phone(service, ACCOUNT, "101", says="first")
+    customer = stage.carrier_call(
+        service, host, "trunk_call_reinvited", number=NUMBER, talk_ms=3000, ring_ms=0
+    )
+    anna.wait_for("CALL_ESTABLISHED")
+    time.sleep(2)
+    wanted = (f"Replaces: {dialog_of(anna)}", "Require: replaces")
+    taker = stage.caller(
+        service, ACCOUNT, "102", "phone_call_cut", number="101", more=wanted, talk_ms=20_000
+    )
+    anna.wait_for("CALL_CLOSED")
+    customer.finish()
+    taker.finish()
+    cdr = all_is_paid(service, calls=2)
+    assert cdr["direction"] == "in"
+    assert cdr["trace"][0].startswith("user 102 takes over call ")
+    assert cdr["duration_s"] >= 3
+    assert [name for name, _ in legs(cdr)] == ["caller", "caller"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        (("Replaces: x@y;to-tag=1;from-tag=2",), 481),
+        (("Replaces: x@y",), 400),
+        (("Replaces: a;to-tag=1;from-tag=2", "Replaces: b;to-tag=1;from-tag=2"), 400),
+        ((), 486),
+        (None, 481),
+    ],
+    ids=["no such call", "malformed", "two", "early-only", "of another account"],
+)
+def test_a_call_that_cannot_be_taken_over_goes_on(
+    stage: Stage, more: tuple[str, ...] | None, status: int
+) -> None:
+    """RFC 3891 3; nobody learns of other accounts' calls."""
+    other = "000000213"
+    state = world(
+        account(ACCOUNT, extensions=("101", "102", "103")),
+        account(other, numbers=("+37070044961",), extensions=("101",)),
+    )
+    service = stage.service(state)
+    anna = stage.phone(service, ACCOUNT, "101")
+    gate = stage.phone(service, ACCOUNT, "102")
+    anna.dial("102")
+    gate.wait_for("CALL_ESTABLISHED")
+    taker = (ACCOUNT, "103") if more is not None else (other, "101")
+    if not more:
+        more = (f"Replaces: {dialog_of(gate)}{';early-only' if more == () else ''}",)
+    refused = stage.caller(service, *taker, "phone_refused", number="101", more=more, code=status)
+    refused.finish()
+    anna.hang_up()
+    gate.wait_for("CALL_CLOSED")
+    assert all_is_paid(service)["hangup_by"] == "caller"
