@@ -20,6 +20,7 @@ from sip.uri import parse_uri
 from sip.usual_address import read_address
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
+from softswitch.call.admission import wants_privacy
 from softswitch.call.b2bua import UP, State
 from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Referral
 from softswitch.call.negotiation import read_party
@@ -196,7 +197,10 @@ def _event(leg: Leg, request: Request) -> str:
 
 
 def shown_as(plan: Plan, live: LiveCall, kept: ev.Side) -> Plan:
-    """The plan as the new party's phones see it: not the transferor calls, but whom it hands on."""
+    """The plan as the new party's phones see it: not the transferor calls, but whom it hands on,
+    unless that one asked not to be shown."""
+    if kept == "a" and wants_privacy(live.caller.tx.request):
+        return plan
     record = live.machine.records[0] if live.machine.records else None
     number = "" if record is None else record.caller if kept == "a" else record.called
     return plan.shown_to_phones(number) if number else plan

@@ -255,6 +255,21 @@ def test_a_phone_is_told_who_sent_the_call(stage: Stage, sent: tuple[str, ...], 
     assert f"Referred-By: {shown}" in third.log.read_text(errors="replace")
 
 
+def test_who_does_not_want_to_be_shown_is_not_shown_to_the_next_one_either(stage: Stage) -> None:
+    """RFC 3323: the new party sees who sends the call on."""
+    service = office(stage)
+    gate = stage.phone(service, ACCOUNT, "102")
+    third = stage.phone(service, ACCOUNT, "103", answer="manual")
+    private = {"more": ("Privacy: id",), "number": "102", "talk_ms": 5000}
+    stage.caller(service, ACCOUNT, "101", "phone_call", **private)
+    gate.wait_for("CALL_ESTABLISHED")
+    gate.transfer("103")
+    third.wait_for("CALL_INCOMING")
+    log = third.log.read_text(errors="replace")
+    assert "sip:101@" not in log
+    assert re.search("From: .*sip:102@", log)
+
+
 def test_a_call_sent_to_another_account_has_a_record_there(stage: Stage) -> None:
     """Over a number of theirs, within the switch: both accounts see it."""
     other, theirs = "000000213", "+37070044961"
@@ -395,12 +410,9 @@ def test_a_customer_is_handed_to_a_colleague(stage: Stage) -> None:
 
 def dialog_of(phone: Phone) -> str:
     """The Replaces value that names the call that a phone has answered, as the switch knows it."""
-    log = phone.log.read_text(errors="replace")
-    (answer,) = [
-        message
-        for message in log.split("SIP/2.0 200 ")[1:]
-        if re.search(r"CSeq: \d+ INVITE", message[:1000])
-    ]
+    log = phone.log.read_text(errors="replace").replace("\r", "")
+    heads = [message.partition("\n\n")[0] for message in log.split("SIP/2.0 200 ")[1:]]
+    (answer,) = [head for head in heads if re.search(r"CSeq: \d+ INVITE", head)]
     call_id, ours, its = (
         re.search(pattern, answer)
         for pattern in (r"Call-ID: (\S+)", r"From: .*tag=(\S+)", r"To: .*tag=(\S+)")
