@@ -22,6 +22,7 @@ from billing.credit import (
     CreditRefused,
     HoldGranted,
     HoldRequest,
+    Moved,
     Order,
     Outcome,
     Settled,
@@ -35,7 +36,8 @@ from billing.sql import Row
 
 @dataclass(slots=True)
 class Held:
-    """A hold. ``request``: of one that this batch has opened; ``None`` if its row is stored."""
+    """A hold. ``request``: of one that this batch has opened; ``None`` if its row is stored.
+    ``moved``: the call that a stored one has gone to in this batch."""
 
     id: str
     account: str
@@ -43,6 +45,7 @@ class Held:
     answered_us: int | None
     seen_us: int
     request: HoldRequest | None = None
+    moved: Moved | None = None
 
 
 class Book:
@@ -101,6 +104,16 @@ class Book:
             if held is not None and held.answered_us is None:
                 held.answered_us = held.seen_us = note.answered_us
                 self._note(held)
+
+    def _move(self, order: Moved) -> None:
+        held = self._holds.get(order.hold_id)
+        if held is None:
+            return
+        if held.request is None:
+            held.moved = order
+        else:
+            held.request = held.request._replace(call_id=order.call_id, records=order.records)
+        self._note(held)
 
     def _void(self, order: Void) -> None:
         held = self._take(order.hold_id)
@@ -198,6 +211,7 @@ _ORDERS: dict[type, Callable[[Book, Any], Outcome]] = {
     HoldRequest: Book._hold,
     SliceRequest: Book._extend,
     Answered: Book._answered,
+    Moved: Book._move,
     Void: Book._void,
     Settlement: Book._settle,
 }

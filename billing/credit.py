@@ -56,6 +56,16 @@ class Void(NamedTuple):
     hold_id: str
 
 
+class Moved(NamedTuple):
+    """The party of this leg goes on in another call, whose records these are: there it is settled,
+    and closed after a crash. Should this be lost, the money is charged all the same, under the
+    first call."""
+
+    hold_id: str
+    call_id: str
+    records: tuple[CallRecord, ...]
+
+
 class HoldGranted(NamedTuple):
     """``amount_micros`` are reserved for the leg in all, this grant included."""
 
@@ -92,7 +102,7 @@ class Settled(NamedTuple):
     charges: tuple[ChargeSettled, ...]
 
 
-Order = HoldRequest | SliceRequest | Answered | Void | Settlement
+Order = HoldRequest | SliceRequest | Answered | Moved | Void | Settlement
 Outcome = HoldGranted | CreditRefused | Settled | None
 
 

@@ -24,6 +24,7 @@ from billing.credit import (
     CreditRefused,
     HoldGranted,
     HoldRequest,
+    Moved,
     Order,
     Outcome,
     Settled,
@@ -56,6 +57,7 @@ _CHANGE_HOLD = Prepared(
     "UPDATE hold SET amount_micros = :amount, answered_us = :answered_us, seen_us = :seen_us"
     " WHERE id = :id"
 )
+_MOVE_HOLD = Prepared("UPDATE hold SET call_id = :call_id, records = :records WHERE id = :id")
 _DELETE_HOLDS = ManyRows("DELETE FROM hold WHERE id IN ({rows})", pads=True)
 _SEE_HOLD = Prepared("UPDATE hold SET seen_us = :seen_us WHERE id = :id AND seen_us < :seen_us")
 _OPEN_HOLDS = Prepared(
@@ -152,9 +154,7 @@ class _OpenHold:
 
     @property
     def duration_s(self) -> int:
-        if self.answered_us is None:
-            return 0
-        return -((self.answered_us - self.ended_us) // _US)
+        return _seconds(self.answered_us, self.ended_us)
 
     def as_charge(self) -> Charge:
         rate = Rate.from_json(from_json(self.rate))
@@ -163,22 +163,35 @@ class _OpenHold:
 
 def _abandoned(call_id: str, holds: Sequence[_OpenHold]) -> Settlement:
     """The settlement of a call that nobody ended. All its holds carry the same records, the
-    newest one the most complete; the call's times are those of its hold that lasted longest."""
-    last = max(holds, key=attrgetter("ended_us"))
+    newest one the most complete; the call lasted from the first answer to when it was last seen."""
+    ended_us = max(held.ended_us for held in holds)
     answers = [held.answered_us for held in holds if held.answered_us is not None]
+    answered_us = min(answers) if answers else None
     records = {
-        record.account: record._replace(
-            answered_us=min(answers) if answers else None,
-            ended_us=last.ended_us,
-            duration_s=max(held.duration_s for held in holds),
-            cause="failed",
-            hangup_by="switch",
-        )
+        record.account: _closed(record, answered_us, ended_us)
         for held in holds
         for record in map(CallRecord.from_json, from_json(held.records))
     }
     charges = tuple(held.as_charge() for held in holds)
-    return Settlement(call_id, last.ended_us, charges, tuple(records.values()))
+    return Settlement(call_id, ended_us, charges, tuple(records.values()))
+
+
+def _closed(record: CallRecord, answered_us: int | None, ended_us: int) -> CallRecord:
+    """A leg that has moved was answered before this call began."""
+    if answered_us is not None:
+        answered_us = max(answered_us, record.started_us)
+    return record._replace(
+        answered_us=answered_us,
+        ended_us=ended_us,
+        duration_s=_seconds(answered_us, ended_us),
+        cause="failed",
+        hangup_by="switch",
+    )
+
+
+def _seconds(answered_us: int | None, ended_us: int) -> int:
+    """Whole seconds, rounded up (rule 5)."""
+    return 0 if answered_us is None else -((answered_us - ended_us) // _US)
 
 
 def _hold_ids(orders: Iterable[Order]) -> set[str]:
@@ -210,10 +223,21 @@ def _store(conn: Connection, book: Book) -> None:
             for held in book.changed.values()
         ]
         _CHANGE_HOLD.run_many(conn, changes)
+        moves = [_moved_row(held.moved) for held in book.changed.values() if held.moved]
+        if moves:
+            _MOVE_HOLD.run_many(conn, moves)
     INSERT_ENTRIES.run(conn, book.entries)
     if book.touched:
         store_balances(conn, book.touched.values())
     INSERT_RECORDS.run(conn, book.records)
+
+
+def _moved_row(moved: Moved) -> dict[str, object]:
+    return {
+        "id": moved.hold_id,
+        "call_id": moved.call_id,
+        "records": to_json([record.as_json() for record in moved.records]),
+    }
 
 
 def _hold_row(held: Held) -> Row:

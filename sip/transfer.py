@@ -1,4 +1,5 @@
-"""The header fields of a transfer: Refer-To (RFC 3515) and the Replaces in it (RFC 3891)."""
+"""The header fields of a transfer: Refer-To (RFC 3515), the Replaces in it (RFC 3891), and who
+sends the call on (RFC 3892)."""
 
 from __future__ import annotations
 
@@ -45,6 +46,17 @@ def parse_refer_to(request: Message) -> ReferTo:
         if name.lower() == "replaces":
             return ReferTo(uri.user or "", uri.host, parse_replaces(unquote(value)))
     return ReferTo(uri.user or "", uri.host)
+
+
+def referred_by(request: Message) -> str:
+    """The Referred-By of a REFER as the new INVITE has it, "" when there is none. Its parameters
+    stay behind: ``cid`` names a body of the REFER. Raises RemoteError."""
+    values = request.values("referred-by")
+    if not values:
+        return ""
+    if len(values) > 1:
+        raise RemoteError(f"Referred-By: {len(values)} values, a REFER has one at most")
+    return f"<{parse_uri(parse_name_addr(values[0], 'Referred-By').uri_text)}>"
 
 
 def parse_replaces(text: str) -> Replaces:

@@ -39,7 +39,7 @@ from softswitch.call.defence import Defence
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains, trunk_at
-from softswitch.call.legs import ALLOW
+from softswitch.call.legs import ALLOW, SUPPORTED
 from softswitch.call.listening import Listening, reach_of
 from softswitch.call.live_view import LiveView
 from softswitch.call.rebinding import EXTENSIONS
@@ -283,7 +283,7 @@ class Switch(Service):
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            supported=EXTENSIONS,
+            supported=EXTENSIONS | SUPPORTED,
             limits=self._limits(snapshots, hosts, live, bans),
         )
         registrar = Registrar()

@@ -38,6 +38,12 @@ class Admitted(NamedTuple):
     user: PhoneCaller | None
 
 
+class TakesOver(NamedTuple):
+    """The phone of a user takes the place of another one (RFC 3891); nothing is routed."""
+
+    user: PhoneCaller
+
+
 class Answered(NamedTuple):
     """The INVITE gets this final answer and no call begins."""
 
@@ -154,13 +160,17 @@ class Admission:
 
     def decide(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, *, now_s: float, now_us: int
-    ) -> Admitted | Answered:
+    ) -> Admitted | TakesOver | Answered:
         """Admit or answer one INVITE."""
         try:
             uri = parse_uri(request.uri)
             caller = self.caller(request, uri.host, flow, snapshot, now_s)
             if isinstance(caller, Answered):
                 return caller
+            if "replaces" in request.headers:
+                if isinstance(caller, PhoneCaller):
+                    return TakesOver(caller)
+                return Answered(403, "only phones of this switch may take a call over")
             trunk = caller.trunk if isinstance(caller, TrunkCaller) else None
             question = RouteRequest(
                 caller,

@@ -8,6 +8,7 @@ BYE and timeouts may come in any state.
     TALKING       two sides are connected: at first the caller ("a") and the branch that answered
                   ("b"); transfers put other branches in their places
     TRANSFERRING  they still are, while another party is dialled for one of them
+    TAKING_OVER   the caller takes the place of another phone; the other party is asked
     ENDING        everyone was told; the ports' statistics are awaited
     ENDED         settled; only stragglers come
 """
@@ -21,7 +22,7 @@ from typing import Any
 from rtp.messages import LegStatistics, PlayTone
 from sip.errors import RemoteError
 from softswitch.call import events as ev
-from softswitch.call import failover, transfers
+from softswitch.call import failover, takeover, transfers
 from softswitch.call.branches import Branch, Branches, BranchState
 from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
 from softswitch.call.dialling import FIRST, SILENCE, STEP, Dialling, Directory, Names, Unreached
@@ -44,6 +45,7 @@ class State(Enum):
     DIALLING = "dialling"
     TALKING = "talking"
     TRANSFERRING = "transferring"
+    TAKING_OVER = "taking over"
     ENDING = "ending"
     ENDED = "ended"
 
@@ -86,6 +88,7 @@ class Call:
         self.started_s = now_s
         self.answered_s: float | None = None
         self.ended_s: float | None = None
+        self.caller_ended_s: float | None = None  # it left a call that went on
         self._directory = directory
         self._journal_as = journal
         self._call_max_s = call_max_s
@@ -273,6 +276,9 @@ class Call:
         if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
             self.do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
+        if self.transfer is not None and self.transfer.gone:
+            self.do(ev.AnswerReoffer(event.side, 491, b"", "nobody is at the other side yet"))
+            return
         reoffer = Reoffer(event.side, event.sdp, self.media)
         try:
             self.do(reoffer.pass_on())
@@ -325,6 +331,36 @@ class Call:
         self._reoffer = None
 
     # --- transfer (the rest is in ``transfers``) --------------------------------------------------
+
+    def join(self, party: ev.Handover, letter: str, part: str, now_s: float) -> Branch:
+        """A party of another call becomes a branch of this one; what it costs goes on as before.
+        ``letter`` begins the name of its leg, ``part`` is that of its hold if it costs nothing."""
+        self.trace.append(f"{party.target.name} joins from call {party.call}")
+        leg = f"{letter}:{party.target.flow.local.host}"
+        hold = party.charges[0].hold if party.charges else self.charges.id_of(part)
+        branch = self.branches.start(hold, leg, party.target, now_s)
+        branch.state, branch.status, branch.answered_s = BranchState.ANSWERED, 200, now_s
+        for charge in party.charges:
+            self.do(*self.charges.take_over(charge, now_s))
+        return branch
+
+    def taking_over(self) -> None:
+        """The rest is in ``takeover``."""
+        self.state = State.TAKING_OVER
+
+    def taken_over(self, sdp: bytes, now_s: float) -> None:
+        """The other party has agreed to the caller's offer with this answer."""
+        self.answered_s = now_s
+        self.state = State.TALKING
+        self.do(*self.media.update())
+        self.do(ev.AnswerCaller(200, self.media.shown(sdp, CALLER_LEG)))
+        self._start_talking(now_s)
+
+    @property
+    def may_transfer(self) -> bool:
+        """Whether a side may be handed on now: both have described themselves, and nobody else is
+        dialled."""
+        return self.state is State.TALKING and not self._owes_ack
 
     def begin_transfer(self, transfer: Transfer) -> int:
         """Its number, from 1."""
@@ -438,7 +474,7 @@ class Call:
         self.do(*actions)
         sdp, records = self.media.description(side), tuple(self.records)
         self.end("switch", "answered", "a transfer took the other side", now_s, gone=(side,))
-        return ev.Handover(target, sdp, tuple(charges), records)
+        return ev.Handover(self.id, target, sdp, tuple(charges), records)
 
     def bye(self, side: ev.Side, reason: str) -> None:
         party = self.parties[side]
@@ -495,6 +531,7 @@ _CHARGE_TIMERS: dict[str, Callable[[Call, Charge, float], None]] = {
 }
 
 _D, _T, _R = State.DIALLING, State.TALKING, State.TRANSFERRING
+_O = State.TAKING_OVER
 _E, _X = State.ENDING, State.ENDED
 
 # Every pair that does something; all others are stragglers and change nothing.
@@ -550,6 +587,19 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     # transfer
     (_T, ev.TransferAsked): transfers.asked,
     (_T, ev.Joined): transfers.joined,
+    # taking a call over
+    (_D, ev.TakenOver): takeover.begun,
+    (_O, ev.MediaReady): takeover.media_ready,
+    (_O, ev.MediaRefused): takeover.media_refused,
+    (_O, ev.MediaGone): takeover.media_gone,
+    (_O, ev.ReofferAnswered): takeover.answered,
+    (_O, ev.Reoffered): takeover.reoffered,
+    (_O, ev.HungUp): takeover.hung_up,
+    (_O, ev.CallerCancelled): takeover.cancelled,
+    (_O, ev.CreditHeld): Call.extended,
+    (_O, ev.CreditDenied): Call.not_extended,
+    (_O, ev.TimerFired): takeover.timer_fired,
+    (_O, ev.Shutdown): takeover.shut_down,
     # time and the end
     (_D, ev.TimerFired): Call.dialling_timer,
     (_T, ev.TimerFired): Call.timer_fired,

@@ -142,6 +142,12 @@ class Charges(dict[str, Charge]):
         self.voided.append(charge)
         return [ev.VoidCredit(charge.hold)]
 
+    def void_unanswered(self) -> list[ev.Action]:
+        """Nobody answered of those who were called last; what they had reserved must not wait for
+        the end of the call, nor be charged with the next one that answers."""
+        waiting = [hold for hold, charge in self.items() if charge.answered_s is None]
+        return [action for hold in waiting for action in self.void(hold)]
+
     def answer(self, journal: Payment | None, now_s: float) -> list[ev.Action]:
         """Charging begins. A call that costs nobody anything is written down under ``journal``, so
         that a crash does not lose it (rule 22)."""
@@ -160,6 +166,10 @@ class Charges(dict[str, Charge]):
         for charge in self.values():
             charge.end(now_s)
 
+    def running(self) -> list[str]:
+        """The holds of the legs that are not over."""
+        return [hold for hold, charge in self.items() if charge.ended_s is None]
+
     def end_one(self, hold: str, now_s: float) -> list[ev.Action]:
         """The party of one paid leg leaves a call that goes on (rule 12)."""
         charge = self.get(hold)
@@ -176,7 +186,7 @@ class Charges(dict[str, Charge]):
     def take_over(self, charge: Charge, now_s: float) -> list[ev.Action]:
         """A paid leg of another call goes on in this one; its payer stays (rule 12)."""
         self[charge.hold] = charge
-        return charge.timers(now_s)
+        return [ev.MoveCredit(charge.hold), *charge.timers(now_s)]
 
 
 def _no_timers(hold: str) -> list[ev.Action]:

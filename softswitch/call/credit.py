@@ -17,6 +17,7 @@ from billing.credit import (
     CreditRefused,
     HoldGranted,
     HoldRequest,
+    Moved,
     Order,
     SliceRequest,
     Void,
@@ -79,6 +80,10 @@ class CallCredit:
         """Journal that these legs are up."""
         if holds:
             self._database.run_call(work.seen, holds, seen_us).addErrback(_noted)
+
+    def moved(self, move: Moved) -> None:
+        """A leg goes on in another call."""
+        self._database.order(move, _noted)
 
     def void(self, hold: str) -> None:
         """Give back what a step that nobody answered had reserved."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from rtp.messages import Command, LegPorts, LegSpec, LegStatistics
 from sip.flow import Flow
-from softswitch.ids import AccountId, Extension
+from softswitch.ids import AccountId, CallId, Extension
 from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import Payment, Plan, Record
 
@@ -179,9 +179,10 @@ class TransferAsked(NamedTuple):
 
 
 class Handover(NamedTuple):
-    """A party that leaves a call to go on in another one: where it is, its latest description, what
-    it costs and whom, and the records of the accounts that took part."""
+    """A party that leaves ``call`` to go on in another one: where it is, its latest description,
+    what it costs and whom, and the records of the accounts that took part."""
 
+    call: CallId
     target: Target
     sdp: bytes
     charges: tuple[Charge, ...]
@@ -192,6 +193,12 @@ class Joined(NamedTuple):
     """A side wants the other one to talk to a party of another call of its own (RFC 3891)."""
 
     side: Side
+    party: Handover
+
+
+class TakenOver(NamedTuple):
+    """The caller's INVITE has Replaces: it takes a party of another call over (RFC 3891)."""
+
     party: Handover
 
 
@@ -240,6 +247,7 @@ Input = (
     | RefreshDue
     | TransferAsked
     | Joined
+    | TakenOver
     | TimerFired
     | MediaSilent
     | MediaGone
@@ -288,6 +296,12 @@ class MarkAnswered(NamedTuple):
 
 class VoidCredit(NamedTuple):
     """Give a hold back: its step was not answered."""
+
+    hold: str
+
+
+class MoveCredit(NamedTuple):
+    """A hold of another call goes on in this one."""
 
     hold: str
 
@@ -385,6 +399,7 @@ Action = (
     | ExtendCredit
     | MarkAnswered
     | VoidCredit
+    | MoveCredit
     | AnswerCaller
     | Launch
     | CancelBranch

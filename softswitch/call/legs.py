@@ -17,6 +17,7 @@ from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
 ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE")
+SUPPORTED = frozenset({"replaces"})  # by calls; a REGISTER may require more
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
@@ -112,10 +113,19 @@ class ReofferLegs:
 @dataclass(slots=True)
 class Referral:
     """A REFER that is being obeyed: in whose dialog NOTIFY goes back, under which event; "" when
-    nothing is to be told (RFC 4488)."""
+    nothing is to be told (RFC 4488). ``by``: the Referred-By of the new INVITE (RFC 3892)."""
 
     leg: CallerLeg | BranchLeg
     event: str
+    by: str = ""
+
+    def shown_to(self, target: Target) -> Headers:
+        """What the new party is told of the transferor, if it is of the same account: to others,
+        who that is would be a secret told."""
+        user = self.leg.user
+        if user is None or user.account != target.account:
+            return ()
+        return (("Referred-By", self.by),)
 
     def role(self, live: LiveCall) -> Role:
         """The owner of the last NOTIFY."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from billing.cdr import CallRecord, Settlement
 from billing.cdr import Charge as SettledCharge
-from billing.credit import HoldRequest
+from billing.credit import HoldRequest, Moved
 from billing.rating import chargeable_s, opening_slice
 from rtp.messages import LegStatistics
 from softswitch.call.b2bua import Call
@@ -37,6 +37,11 @@ def hold_request(
         records=call_records(call, started_us=started_us, currencies=currencies),
         now_us=now_us,
     )
+
+
+def moved(call: Call, hold: str, *, started_us: int, currencies: Currencies) -> Moved:
+    """A leg of another call that goes on in this one."""
+    return Moved(hold, call.id, call_records(call, started_us=started_us, currencies=currencies))
 
 
 def settlement(call: Call, *, started_us: int, currencies: Currencies) -> Settlement:
@@ -99,6 +104,7 @@ def _wall_us(call: Call, started_us: int, at_s: float) -> int:
 
 
 def _caller_leg(call: Call) -> dict[str, Any]:
+    ended_s = call.ended_s if call.caller_ended_s is None else call.caller_ended_s
     return {
         "leg": "a",
         "name": "caller",
@@ -106,7 +112,7 @@ def _caller_leg(call: Call) -> dict[str, Any]:
         "started_ms": 0,
         "rang_ms": None,
         "answered_ms": _since_start_ms(call, call.answered_s),
-        "ended_ms": _since_start_ms(call, call.ended_s),
+        "ended_ms": _since_start_ms(call, ended_s),
         **_quality(call, "a"),
     }
 

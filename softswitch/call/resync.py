@@ -7,6 +7,7 @@ timer (RFC 4028) only wants an answer.
 from __future__ import annotations
 
 from sip.errors import RemoteError
+from sip.sdp import with_direction
 from softswitch.call import events as ev
 from softswitch.call.media_session import MediaSession
 
@@ -16,6 +17,8 @@ RETRY_S = 2.5  # after 491, as the owner of the Call-ID waits (RFC 3261 14.1: 2.
 
 class Resync:
     """Asks ``asked`` first, then, if ``both``, the other side with what the first one answered.
+
+    Then neither is offered to be on hold any more: it was so for the transferor's sake.
 
     ``waiting``: its re-INVITE is out; otherwise ``start`` is to be called again in ``RETRY_S``.
     ``over``: nothing is left to ask.
@@ -36,6 +39,8 @@ class Resync:
         self.waiting = True
         self._tries += 1
         other = self._media.description(ev.other_side(self.asked))
+        if self._both:
+            other = with_direction(other, "sendrecv")
         return ev.SendReoffer(self.asked, self._media.shown(other, self._media.leg(self.asked)))
 
     def answered(self, event: ev.ReofferAnswered) -> list[ev.Action]:

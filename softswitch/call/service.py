@@ -26,16 +26,16 @@ from sip.timers import TimerHeap
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses, SendsRequests
-from softswitch.call.admission import Admission, Answered, CurrentState
+from softswitch.call.admission import Admission, Answered, CurrentState, TakesOver
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
 from softswitch.call.instant_messages import InstantMessages
-from softswitch.call.legs import BranchLeg, LiveCall, OwnRequest, Role
+from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, OwnRequest, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
 from softswitch.call.phone_probes import PROBE_TICK_S, PhoneProbes, ProbeSettings
-from softswitch.call.records import hold_request, settlement
+from softswitch.call.records import hold_request, moved, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
@@ -280,16 +280,41 @@ class CallService(Service):
             )
             return
         try:
+            if isinstance(decided, TakesOver):
+                self._taken_over(tx, decided.user, flow, now_s)
+                return
             caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user)
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return
         if self._registrar.any_dead and decided.user is not None:
             self._heard(decided.user, flow, snapshot, now_s)
-        plan = decided.plan
-        currencies = {
-            account: snapshot.accounts[account].currency for account in _accounts_of(plan)
-        }
+        currencies = _currencies(decided.plan, snapshot)
+        live = self._started(caller, decided.plan, currencies, now_s)
+        if decided.trunk is not None:
+            self._live.trunk_taken(decided.trunk)
+        self._feed(live, ev.Invited(), now_s)
+
+    def _taken_over(
+        self, tx: ServerTransaction, user: PhoneCaller, flow: Flow, now_s: float
+    ) -> None:
+        """An INVITE with Replaces. Raises RemoteError with the status that refuses it."""
+        caller = self._sip_side.caller_leg(tx, flow, None, user)
+        other = self._sip_side.transfers.replaced(tx.request, user)
+        second = other[0]
+        plan = Plan(
+            steps=(),
+            trace=(f"user {user.extension} takes over call {second.machine.id}",),
+            records=tuple(second.machine.records),
+        )
+        live = self._started(caller, plan, second.currencies.copy(), now_s)
+        self._sip_side.take_over(live, other, now_s)
+
+    def _started(
+        self, caller: CallerLeg, plan: Plan, currencies: dict[AccountId, str], now_s: float
+    ) -> LiveCall:
+        """One more call; its first input is still to come."""
+        request, flow, now_us = caller.tx.request, caller.flow, self._now_us()
         machine = Call(
             self._new_id(),
             plan,
@@ -301,14 +326,12 @@ class CallService(Service):
             call_max_s=self._settings.call_max_s,
         )
         live = LiveCall(machine, plan, caller, now_us, currencies)
-        tx.owner = Role(live, "caller")
+        caller.tx.owner = Role(live, "caller")
         self._calls[machine.id] = live
         source = flow.remote.host
         self._per_source[source] = self._per_source.get(source, 0) + 1
         self._live.started(machine.id, plan, now_us)
-        if decided.trunk is not None:
-            self._live.trunk_taken(decided.trunk)
-        self._feed(live, ev.Invited(), now_s)
+        return live
 
     def _heard(
         self, caller: PhoneCaller, flow: Flow, snapshot: RoutingSnapshot, now_s: float
@@ -373,8 +396,13 @@ class CallService(Service):
             _ACTIONS[type(action)](self, live, action, now_s)
         self._media_side.flush()
 
-    def _onward(self, user: PhoneCaller, dialled: str) -> Plan:
-        return self._admission.onward(user, dialled, self._snapshots.current, self._now_us())
+    def _onward(self, live: LiveCall, user: PhoneCaller, dialled: str) -> Plan:
+        """Where a number leads that a user's phone sends a call on to; accounts that the call
+        reaches there get records too."""
+        snapshot = self._snapshots.current
+        plan = self._admission.onward(user, dialled, snapshot, self._now_us())
+        live.currencies.update(_currencies(plan, snapshot))
+        return plan
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -441,6 +469,16 @@ class CallService(Service):
 
     def _void(self, live: LiveCall, action: ev.VoidCredit, now_s: float) -> None:
         self._credit.void(action.hold)
+
+    def _move(self, live: LiveCall, action: ev.MoveCredit, now_s: float) -> None:
+        self._credit.moved(
+            moved(
+                live.machine,
+                action.hold,
+                started_us=live.started_us,
+                currencies=live.currencies,
+            )
+        )
 
     def _set_timer(self, live: LiveCall, action: ev.SetTimer, now_s: float) -> None:
         if action.name == ALL_TIMERS:
@@ -518,16 +556,17 @@ class CallService(Service):
         holds: list[str] = []
         for live in self._calls.values():
             if live.machine.state in UP and (live.media_seen or not live.media_ever):
-                holds.extend(live.machine.charges)
+                holds.extend(live.machine.charges.running())
             live.media_seen = False
         self._credit.seen(holds, self._now_us())
 
 
-def _accounts_of(plan: Plan) -> set[AccountId]:
-    """Every account that may get a record."""
+def _currencies(plan: Plan, snapshot: RoutingSnapshot) -> dict[AccountId, str]:
+    """That of every account that may get a record."""
     tried = [step for step in plan.steps if not isinstance(step, Refuse)]
     joining = [record for step in tried for record in step.joins]
-    return {record.account for record in (*plan.records, *joining)}
+    accounts = {record.account for record in (*plan.records, *joining)}
+    return {account: snapshot.accounts[account].currency for account in accounts}
 
 
 def _journal_payment(plan: Plan, currencies: Mapping[AccountId, str]) -> Payment | None:
@@ -556,6 +595,7 @@ _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {
     ev.ExtendCredit: CallService._extend,
     ev.MarkAnswered: CallService._mark_answered,
     ev.VoidCredit: CallService._void,
+    ev.MoveCredit: CallService._move,
     ev.AnswerCaller: CallService._answer_caller,
     ev.Launch: CallService._launch,
     ev.CancelBranch: lambda self, live, a, now_s: self._sip_side.cancel_branch(live, a, now_s),

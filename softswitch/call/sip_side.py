@@ -64,7 +64,7 @@ class SipSide:
         addresses: Addresses,
         feed: Feed,
         perform: Callable[[LiveCall, float], None],
-        plan: Callable[[PhoneCaller, str], Plan],
+        plan: Callable[[LiveCall, PhoneCaller, str], Plan],
         *,
         token: Callable[[], str],
     ) -> None:
@@ -247,7 +247,7 @@ class SipSide:
         except RemoteError:
             return None
         number = next((number for number in numbers if number), None)
-        return None if number is None else shown_as(self._plan(user, number), live, "a")
+        return None if number is None else shown_as(self._plan(live, user, number), live, "a")
 
     def _proved(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
         """Whether this was a trunk's challenge, and the INVITE went out again with the answer. One
@@ -299,6 +299,13 @@ class SipSide:
 
     def _join(self, live: LiveCall, side: ev.Side, other: Near, now_s: float) -> None:
         """The far party of another call becomes a branch of this one; that call ends."""
+        self._feed(live, ev.Joined(side, self._hand_over(live, other, now_s)), now_s)
+
+    def take_over(self, live: LiveCall, other: Near, now_s: float) -> None:
+        """The caller of a new call takes the place of the near party of another one."""
+        self._feed(live, ev.TakenOver(self._hand_over(live, other, now_s)), now_s)
+
+    def _hand_over(self, live: LiveCall, other: Near, now_s: float) -> ev.Handover:
         second, near = other
         far: ev.Side = "b" if second.side_of(near) == "a" else "a"
         leg = second.leg(far)
@@ -307,9 +314,10 @@ class SipSide:
         moved = moved_leg(leg)
         handover = second.machine.give_away(far, moved.target, now_s)
         self._perform(second, now_s)
+        live.currencies.update(second.currencies)
         live.branches.append(moved)
         self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = (live, moved)
-        self._feed(live, ev.Joined(side, handover), now_s)
+        return handover
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
         """A proxy behind the contact forked, and a second phone answered (RFC 3261 13.2.2.4)."""
@@ -358,7 +366,10 @@ class SipSide:
 
     def launch(self, live: LiveCall, action: ev.Launch, now_s: float) -> None:
         """Send the INVITE of a branch."""
-        leg = self._invited(live, action.branch, action.target, action.sdp, now_s)
+        target = action.target
+        if live.referral is not None:
+            target = target._replace(headers=target.headers + live.referral.shown_to(target))
+        leg = self._invited(live, action.branch, target, action.sdp, now_s)
         live.branches.append(leg)
 
     def _invited(

@@ -15,11 +15,15 @@ from sip.message import Request
 from sip.reasons import reason_phrase
 from sip.stack import Stack
 from sip.transaction import ServerTransaction
-from sip.transfer import ReferTo, Replaces, parse_refer_to
+from sip.transfer import ReferTo, Replaces, parse_refer_to, parse_replaces, referred_by
+from sip.uri import parse_uri
+from sip.usual_address import read_address
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
-from softswitch.call.b2bua import State
+from softswitch.call.admission import wants_privacy
+from softswitch.call.b2bua import UP, State
 from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Referral
+from softswitch.call.negotiation import read_party
 from softswitch.call.sip_reoffers import Feed
 from softswitch.routing.plan import PhoneCaller, Plan
 
@@ -35,7 +39,7 @@ class Lookups:
     leg has a dialog; and to join the far party of a second call, named by its near leg, to a side
     of the first one."""
 
-    plan: Callable[[PhoneCaller, str], Plan]
+    plan: Callable[[LiveCall, PhoneCaller, str], Plan]
     leg: Callable[[Replaces], Near | None]
     join: Callable[[LiveCall, ev.Side, Near, float], None]
 
@@ -62,6 +66,36 @@ class SipTransfers:
             status, reason = refusal or (481, "not a party of this call")
             self._stack.respond(tx, status, reason, now_s=now_s)
 
+    def replaced(self, request: Request, user: PhoneCaller) -> Near:
+        """Whose place the phone of ``user`` takes with an INVITE that has Replaces. Raises
+        RemoteError with the status that refuses (RFC 3891 3). What only rings is not known here by
+        its dialog, nor to any phone: to pick it up is a matter of dialling."""
+        if not request.body:
+            raise RemoteError("Replaces without a session description", 488)
+        read_party(request.body)
+        values = request.values("replaces")
+        if len(values) != 1:
+            raise RemoteError(f"Replaces: {len(values)} values, an INVITE has one")
+        wanted = parse_replaces(values[0])
+        live, leg = found = self._named(wanted, user)
+        if live.machine.state is State.DIALLING:
+            raise RemoteError("Replaces names a call that was not answered", 481)
+        if live.machine.state not in UP or live.side_of(leg) is None:
+            raise RemoteError("the call that Replaces names is over", 603)
+        if wanted.early_only:
+            raise RemoteError("the call that Replaces names was answered", 486)
+        if not live.machine.may_transfer:
+            raise RemoteError("another change is under way", 491)
+        return found
+
+    def _named(self, wanted: Replaces, user: PhoneCaller) -> Near:
+        """Raises RemoteError: 481 when it is not one that this user may join (another account's is
+        as good as none)."""
+        found = self._lookups.leg(wanted)
+        if found is None or found[1].user is None or found[1].user.account != user.account:
+            raise RemoteError("Replaces names no call here", 481)
+        return found
+
     def tell(self, live: LiveCall, action: ev.TellTransfer, now_s: float) -> None:
         """NOTIFY the transferor, if it wants to know and is still there."""
         referral = live.referral
@@ -83,7 +117,7 @@ class SipTransfers:
     ) -> None:
         """Accept and begin. Raises RemoteError with the status that refuses."""
         request = tx.request
-        refer_to = parse_refer_to(request)
+        refer_to, by = parse_refer_to(request), referred_by(request)
         other = self._other_call(live, user, refer_to)
         plan = None if other else self._plan(live, side, user, refer_to)
         silent = (request.first("refer-sub") or "").strip().lower() == "false"
@@ -91,7 +125,9 @@ class SipTransfers:
         if silent:
             headers.append(("Refer-Sub", "false"))
         self._stack.respond(tx, 202, headers=headers, now_s=now_s)
-        live.referral = Referral(leg, "" if silent else _event(leg, request))
+        live.referral = Referral(
+            leg, "" if silent else _event(leg, request), by or _name_of(leg, user)
+        )
         leg.referrals += 1
         self.tell(live, ev.TellTransfer(side, 100), now_s)
         if plan is not None:
@@ -104,18 +140,15 @@ class SipTransfers:
         names nobody."""
         if not refer_to.user:
             raise RemoteError("Refer-To names no user or number")
-        return shown_as(self._lookups.plan(user, refer_to.user), live, ev.other_side(side))
+        return shown_as(self._lookups.plan(live, user, refer_to.user), live, ev.other_side(side))
 
     def _other_call(self, live: LiveCall, user: PhoneCaller, refer_to: ReferTo) -> Near | None:
         """The call that Replaces names; ``None`` when there is no Replaces. Raises RemoteError when
-        it is not one that this user may join (another account's is as good as none)."""
+        it is not one that this user may join."""
         if refer_to.replaces is None:
             return None
-        found = self._lookups.leg(refer_to.replaces)
-        if found is None or found[1].user is None or found[1].user.account != user.account:
-            raise RemoteError("Replaces names no call here", 481)
-        second, leg = found
-        if second is live or second.machine.state is not State.TALKING:
+        second, leg = found = self._named(refer_to.replaces, user)
+        if second is live or not second.machine.may_transfer:
             raise RemoteError("the call that Replaces names is not up", 491)
         if second.side_of(leg) is None:
             raise RemoteError("Replaces names no party of that call", 481)
@@ -146,9 +179,16 @@ def _refusal(
         return 481, "not a party of this call"
     if user is None:
         return 403, "only phones of this switch may transfer"
-    if live.machine.state is not State.TALKING:
-        return 491, "another transfer is under way"
+    if not live.machine.may_transfer:
+        return 491, "another change is under way"
     return None
+
+
+def _name_of(leg: Leg, user: PhoneCaller) -> str:
+    """A user as the other phones of the account may call it."""
+    assert leg.dialog is not None, "the REFER came in it"
+    _, uri_text, _ = read_address(leg.dialog.remote, "remote")
+    return f"<sip:{user.extension}@{parse_uri(uri_text).host_port}>"
 
 
 def _event(leg: Leg, request: Request) -> str:
@@ -157,7 +197,10 @@ def _event(leg: Leg, request: Request) -> str:
 
 
 def shown_as(plan: Plan, live: LiveCall, kept: ev.Side) -> Plan:
-    """The plan as the new party's phones see it: not the transferor calls, but whom it hands on."""
+    """The plan as the new party's phones see it: not the transferor calls, but whom it hands on,
+    unless that one asked not to be shown."""
+    if kept == "a" and wants_privacy(live.caller.tx.request):
+        return plan
     record = live.machine.records[0] if live.machine.records else None
     number = "" if record is None else record.caller if kept == "a" else record.called
     return plan.shown_to_phones(number) if number else plan

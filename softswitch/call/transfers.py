@@ -95,6 +95,7 @@ def failed(call: Call, transfer: Transfer, unreached: Unreached, now_s: float) -
     _stop_ringback(call, transfer)
     call.do(
         *call.branches.cancel(),
+        *call.charges.void_unanswered(),
         ev.SetTimer(STEP, None),
         ev.SetTimer(SILENCE, None),
         ev.TellTransfer(transfer.side, unreached.status, unreached.reason),
@@ -112,14 +113,9 @@ def joined(call: Call, event: ev.Joined, now_s: float) -> None:
     """Ports for the party that comes from another call; what it costs goes on as before."""
     party = event.party
     transfer, names = _begin(call, event.side, party.records)
-    leg = f"{names.leg}:{party.target.flow.local.host}"
-    paid = party.charges[0].hold if party.charges else call.charges.id_of(f"{names.hold}0")
-    branch = call.branches.start(paid, leg, party.target, now_s)
-    branch.state, branch.status, branch.answered_s = BranchState.ANSWERED, 200, now_s
+    branch = call.join(party, names.leg, f"{names.hold}0", now_s)
     transfer.joining, transfer.sdp = branch, party.sdp
-    for charge in party.charges:
-        call.do(*call.charges.take_over(charge, now_s))
-    call.do(*call.media.allocate([leg]), ev.SetTimer(STEP, now_s + PREPARE_MAX_S))
+    call.do(*call.media.allocate([branch.leg]), ev.SetTimer(STEP, now_s + PREPARE_MAX_S))
 
 
 def media_ready(call: Call, event: ev.MediaReady, now_s: float) -> None:
@@ -225,7 +221,9 @@ def _take_place(call: Call, transfer: Transfer, branch: Branch, now_s: float) ->
 def _leave(call: Call, side: ev.Side, now_s: float) -> None:
     """A party is gone for good: what it cost ends (billing rule 12)."""
     party = call.parties[side]
-    if party is not None:
+    if party is None:
+        call.caller_ended_s = now_s
+    else:
         party.ended_s = now_s
     hold = call.charges.id_of(INCOMING) if party is None else party.hold
     call.do(*call.charges.end_one(hold, now_s))
@@ -234,6 +232,7 @@ def _leave(call: Call, side: ev.Side, now_s: float) -> None:
 def _drop_joining(call: Call, transfer: Transfer, now_s: float) -> None:
     if transfer.joining is not None:
         transfer.joining.ended_s = now_s
+        call.do(*call.charges.end_one(transfer.joining.hold, now_s))
         call.do(ev.ByeBranch(transfer.joining.number, "the transfer failed"))
 
 

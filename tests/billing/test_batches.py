@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
-from billing.credit import Answered, HoldGranted, Order, Outcome, SliceRequest, Void
+from billing.credit import Answered, HoldGranted, Moved, Order, Outcome, SliceRequest, Void
 from billing.repository import verify
 from billing.sql import ROWS_MAX
 from billing.work import carry_out
@@ -22,6 +22,7 @@ from tests.billing.samples import (
     count_rows,
     make_accounts,
     make_rate,
+    make_record,
     make_request,
     make_settlement,
     pool,
@@ -53,6 +54,8 @@ def make_order(kind: str, call: int, argument: int) -> Order:
     if kind == "answered":
         holds = (f"{call_id}:b1", f"c{(call + 1) % CALLS}:b1")
         return Answered(holds, START_US + argument * 100_000)
+    if kind == "moved":
+        return Moved(f"{call_id}:b1", f"m{argument % 3}", (make_record(account),))
     if kind == "void":
         return Void(f"{call_id}:b1")
     settlement = make_settlement(f"{call_id}", argument, rate, account)
@@ -60,7 +63,9 @@ def make_order(kind: str, call: int, argument: int) -> Order:
     return settlement._replace(charges=(trusted,))
 
 
-kinds = st.sampled_from(("hold", "hold", "hold", "extend", "answered", "void", "settle", "settle"))
+kinds = st.sampled_from(
+    ("hold", "hold", "hold", "extend", "answered", "moved", "void", "settle", "settle")
+)
 orders = st.builds(make_order, kinds, st.integers(0, CALLS - 1), st.integers(0, 200))
 
 

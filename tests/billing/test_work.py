@@ -16,6 +16,7 @@ from billing.credit import (
     NO_HOLD,
     CreditRefused,
     HoldGranted,
+    Moved,
 )
 from billing.rating import next_slice, paid_until_s
 from billing.repository import set_credit_limit, verify
@@ -310,6 +311,44 @@ def test_a_crash_closes_all_legs_of_a_call_together(connection: Connection) -> N
     assert work.close_open(connection) == ["c1"]
     rows = connection.execute(text("SELECT account, price_micros FROM cdr ORDER BY account"))
     assert [tuple(row) for row in rows] == [(ACCOUNT, 6 * CENTS), (OTHER, 6 * CENTS)]
+
+
+def test_a_leg_that_moved_is_closed_with_the_call_that_it_went_on_in(
+    connection: Connection,
+) -> None:
+    """Its first call is settled without it; a crash puts its price into the second one's record,
+    which begins no earlier than that call did."""
+    work.hold(connection, make_request("c1"))
+    work.answered(connection, "c1:b1", START_US)
+    later = make_record()._replace(started_us=START_US + 20_000_000)
+    moved = Moved("c1:b1", "c2", (later,))
+    work.carry_out(connection, [moved, make_settlement("c1", 30)._replace(charges=())])
+    work.seen(connection, ["c1:b1"], START_US + 58_000_000)
+    assert work.close_open(connection) == ["c2"]
+    rows = connection.execute(
+        text("SELECT call_id, answered_us, duration_s, price_micros FROM cdr ORDER BY call_id")
+    )
+    assert [tuple(row) for row in rows] == [
+        ("c1", START_US + 10_000_000, 30, 0),
+        ("c2", START_US + 20_000_000, 38, 6 * CENTS),
+    ]
+    assert pool(connection) == Pool(24 * CENTS, 0)
+    work.carry_out(connection, [moved])  # a hold that is gone moves nowhere
+    assert count_rows(connection, "hold") == 0
+
+
+def test_a_crash_counts_a_call_from_its_first_answer_to_its_last_leg(
+    connection: Connection,
+) -> None:
+    """A party left for another one: the two legs follow each other, each is charged for its own
+    time."""
+    for leg, begins_s, ends_s in (("0", 0, 50), ("t1.0", 45, 100)):
+        work.hold(connection, make_request("c1", leg=leg))
+        work.answered(connection, f"c1:{leg}", START_US + begins_s * 1_000_000)
+        work.seen(connection, [f"c1:{leg}"], START_US + ends_s * 1_000_000)
+    assert work.close_open(connection) == ["c1"]
+    record = connection.execute(text("SELECT * FROM cdr")).one()
+    assert (record.duration_s, record.price_micros) == (100, 12 * CENTS)
 
 
 def test_closing_leaves_calls_alone_that_are_still_seen(connection: Connection) -> None:

@@ -258,6 +258,10 @@ class Phone:
         """Call a number at the account's domain."""
         self._control.ask("dial", f"sip:{number}@{self.account.domain}")
 
+    def transfer(self, number: str) -> None:
+        """Hand the other side on: REFER to a number at the account's domain."""
+        self._control.ask("transfer", f"sip:{number}@{self.account.domain}")
+
     def answer(self) -> None:
         """Pick up the call that rings."""
         self._control.ask("accept")

@@ -1,4 +1,4 @@
-"""linphonec as a phone: a second implementation of TLS, driven by its standard input."""
+"""linphonec as a phone: a second implementation, driven by its standard input."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ STOP_TIMEOUT_S = 10.0
 
 CONFIG = """\
 [sip]
-sip_port=0
+sip_port={udp_port}
 sip_tcp_port=0
-sip_tls_port=-1
+sip_tls_port={tls_port}
 bind_address=127.0.0.1
 use_ipv6=0
 root_ca={ca}
@@ -22,8 +22,8 @@ verify_server_certs=1
 verify_server_cn=0
 default_proxy=0
 [proxy_0]
-reg_proxy=<sip:{server};transport=tls>
-reg_route=<sip:{server};transport=tls>
+reg_proxy=<sip:{server};transport={transport}>
+reg_route=<sip:{server};transport={transport}>
 reg_identity=<sip:{login}@{domain}>
 reg_expires=120
 reg_sendregister=1
@@ -45,11 +45,18 @@ class Linphone:
     """
 
     def __init__(self, folder: Path, microphone: Path, **settings: str | int | Path) -> None:
-        """``settings`` are the names in ``CONFIG``."""
+        """``settings`` are the names in ``CONFIG``; the transport is TLS unless they say UDP."""
+        udp = settings.get("transport") == "udp"
+        usual: dict[str, str | int | Path] = {
+            "transport": "tls",
+            "ca": "none",
+            "udp_port": -1 if udp else 0,  # -1: any, 0: none
+            "tls_port": 0 if udp else -1,
+        }
         self._folder = folder
         self._microphone = microphone
         self._config = folder / "linphonerc"
-        self._config.write_text(CONFIG.format(**settings))
+        self._config.write_text(CONFIG.format(**(usual | settings)))
         for needed in (".local/share/linphone", ".config/linphone"):
             (folder / needed).mkdir(parents=True)
 
@@ -65,6 +72,7 @@ class Linphone:
             )
         self._say("soundcard use files")
         self._say(f"play {self._microphone}")
+        self._say(f"record {self._folder / 'heard.wav'}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,6 +82,30 @@ class Linphone:
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+
+    def call(self, number: str, domain: str) -> None:
+        """Call a number."""
+        self._say(f"call sip:{number}@{domain}")
+
+    def hold(self, call: int) -> None:
+        """Put one of its calls, counted from 1, on hold, before it can make another."""
+        self._say(f"pause {call}")
+
+    def join(self, first: int, second: int) -> None:
+        """Hand the other side of one of its calls to that of another one: REFER
+        with Replaces."""
+        self._say(f"transfer {first} --to-call {second}")
+
+    def hang_up(self) -> None:
+        """End all its calls."""
+        self._say("terminate all")
+
+    def recording(self) -> Path:
+        """What it heard in all its calls, as ``audio`` reads it."""
+        telephone = self._folder / "telephone.wav"
+        heard = ["sox", self._folder / "heard.wav", "-r", "8000", "-c", "1", "-b", "16", telephone]
+        subprocess.run(heard, check=True)
+        return telephone
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None

@@ -43,6 +43,10 @@ class Peer:
     what it dials, ``user`` its login or caller number, ``talk_ms`` how long the scenario pauses.
     ``sdp_lines`` are added to its description.
     ``play``: an A-law file to send; without one it sends back what it hears (``-rtp_echo``).
+    ``more``: header fields of a phone's INVITE beside the usual ones.
+    ``refer``: header fields of a REFER that it sends ``ring_ms`` after the answer and that gets
+    ``code``; ``then``: it "waits" for the last NOTIFY, is "replaced" without one, "leaves" after
+    ``talk_ms``, or "hurries" to hang up behind the first NOTIFY.
     """
 
     scenario: str
@@ -64,6 +68,9 @@ class Peer:
     sdp_lines: tuple[str, ...] = ()
     media_port: int = MEDIA_PORT
     namespace: Namespace | None = None
+    refer: tuple[str, ...] = ()
+    then: str = "waits"
+    more: tuple[str, ...] = ()
 
     def render(self) -> str:
         """The scenario with everything filled in."""
@@ -76,8 +83,13 @@ class Peer:
             "RING_MS": str(self.ring_ms),
             "SDP": (SDP.format(port=port) + "\n".join(self.sdp_lines)).rstrip("\n"),
             "PLAY": PLAY.format(file=self.play) if self.play else "",
+            "REFER": "\n".join(self.refer),
+            "MORE": "".join(f"\n{line}" for line in self.more),
+            "THEN": self.then,
+            "TALK_MS": str(self.talk_ms),
         }
-        text = (SCENARIOS / f"{self.scenario}.xml").read_text()
+        transfer = (SCENARIOS / "refer.part").read_text() if self.refer else ""
+        text = (SCENARIOS / f"{self.scenario}.xml").read_text().replace("@TRANSFER@", transfer)
         return re.sub(r"@([A-Z_]+)@", lambda match: values[match[1]], text)
 
     def command(self, scenario: Path, messages: Path) -> list[str]:

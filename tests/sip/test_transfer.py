@@ -6,7 +6,7 @@ import pytest
 
 from sip.errors import RemoteError
 from sip.message import Request
-from sip.transfer import ReferTo, Replaces, parse_refer_to, parse_replaces
+from sip.transfer import ReferTo, Replaces, parse_refer_to, parse_replaces, referred_by
 
 
 def refer(*values: str) -> Request:
@@ -61,3 +61,24 @@ def test_replaces_without_call_id_is_malformed() -> None:
     """RFC 3891 6.1."""
     with pytest.raises(RemoteError):
         parse_replaces(";to-tag=1;from-tag=2")
+
+
+@pytest.mark.parametrize(
+    ("value", "passed_on"),
+    [
+        ('"Boss" <sip:boss@example.com;x=1>;cid="2@h"', "<sip:boss@example.com;x=1>"),
+        ("sip:boss@example.com", "<sip:boss@example.com>"),
+    ],
+)
+def test_who_sends_the_call_on_is_passed_on(value: str, passed_on: str) -> None:
+    """RFC 3892 4.1; without the token, whose body stays behind."""
+    request = Request.build("REFER", "sip:x@h", [("b", value)])
+    assert referred_by(request) == passed_on
+    assert referred_by(refer()) == ""
+
+
+def test_two_referred_by_are_malformed() -> None:
+    """RFC 3892 3."""
+    fields = [("Referred-By", "<sip:a@b>")] * 2
+    with pytest.raises(RemoteError):
+        referred_by(Request.build("REFER", "sip:x@h", fields))

@@ -26,7 +26,7 @@ def test_a_connection_is_needed_while_a_call_is_up_over_it() -> None:
         Addresses(OneAddress(), "", lambda uri: Resolution()),
         lambda live, event, now_s: None,
         lambda live, now_s: None,
-        lambda user, dialled: Plan((), ()),
+        lambda live, user, dialled: Plan((), ()),
         token=lambda: "t",
     )
     flow = Flow("tls", BOB, ALICE, 7)

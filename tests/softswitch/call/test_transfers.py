@@ -8,12 +8,14 @@ from rtp.messages import Bridge, PlayTone, StopTone
 from softswitch.call import events as ev
 from softswitch.call.b2bua import State
 from softswitch.call.charging import Charge
-from softswitch.ids import AccountId
+from softswitch.call.records import call_records
+from softswitch.ids import AccountId, CallId
 from softswitch.routing.plan import Payment, Record, Refuse
 from tests.softswitch.call.conversation import (
     ACCOUNT,
     ANSWER,
     CALL,
+    OFFER,
     PAYMENT,
     RECORD,
     Talk,
@@ -155,6 +157,16 @@ def test_each_paid_leg_ends_with_its_party() -> None:
     assert talk.call.charges[second].ended_s == talk.now_s
 
 
+def test_a_number_that_did_not_answer_is_not_charged_with_the_next_one() -> None:
+    """Its hold is given back when the transfer fails."""
+    talk = transferring("a", dial())
+    talk.feed(ev.BranchFailed(1, 486, "Busy Here"), 5)
+    assert ev.VoidCredit(f"{CALL}:t1.0") in talk.actions
+    transferring("a", dial("other"), talk=talk)
+    talk.feed(ev.BranchAnswered(2, THIRD), 3)
+    assert talk.call.charges.running() == [f"{CALL}:free", f"{CALL}:t2.0"]
+
+
 def test_money_that_ends_during_a_transfer_ends_the_call() -> None:
     """The new branch is taken back, everybody gets BYE."""
     talk = Talk(dial(), contacts={"103": 1}).answered(micros=60_000)
@@ -192,6 +204,35 @@ def test_491_is_tried_again_and_other_refusals_change_nothing() -> None:
     assert len(talk.all(ev.SendReoffer)) == 3
 
 
+def test_a_change_of_the_kept_side_waits_while_nobody_is_there() -> None:
+    """The transferor has left: what it would answer, 481, must not end the call."""
+    talk = transferring("a")
+    talk.feed(ev.HungUp("a"), 1)
+    (refused,) = talk.feed(ev.Reoffered("b", ANSWER))
+    assert isinstance(refused, ev.AnswerReoffer)
+    assert (refused.side, refused.status) == ("b", 491)
+
+
+def test_who_has_not_described_itself_yet_is_not_handed_on() -> None:
+    """A delayed offer is answered by the caller's ACK."""
+    talk = Talk(ring(), offer=b"").answered()
+    assert not talk.call.may_transfer
+    talk.feed(ev.CallerAcked(OFFER))
+    assert talk.call.may_transfer
+
+
+def test_the_leg_of_a_caller_that_was_replaced_ends_then() -> None:
+    """The records tell from when to when each was there."""
+    talk = transferring("a")
+    talk.feed(ev.BranchAnswered(1, THIRD), 3)
+    left_s = talk.now_s
+    talk.feed(ev.HungUp("b"), 30)
+    talk.feed(ev.MediaClosed(()))
+    (record,) = call_records(talk.call, started_us=0, currencies={ACCOUNT: "EUR"})
+    assert record.legs[0]["ended_ms"] == round((left_s - talk.call.started_s) * 1000)
+    assert record.legs[1]["ended_ms"] > record.legs[0]["ended_ms"]
+
+
 # --- with Replaces --------------------------------------------------------------------------------
 
 
@@ -199,7 +240,8 @@ def second_call(other: AccountId = ACCOUNT) -> ev.Handover:
     """The outside party of a call that has lasted a minute."""
     charge = Charge("other:0", Payment(other, rate()), reserved_micros=120_000, answered_s=940.0)
     record = Record(other, "out", "101", "+37129999999")
-    return ev.Handover(target("trunk far", "192.0.2.8"), THIRD, (charge,), (record,))
+    call = CallId("000000000002")
+    return ev.Handover(call, target("trunk far", "192.0.2.8"), THIRD, (charge,), (record,))
 
 
 def test_the_far_parties_of_two_calls_are_joined() -> None:
@@ -216,6 +258,19 @@ def test_the_far_parties_of_two_calls_are_joined() -> None:
     assert talk.last(ev.SendReoffer).side == "b"
     talk.feed(ev.ReofferAnswered(200, ANSWER, "OK"))
     assert [ack.side for ack in talk.all(ev.AckReoffer)] == ["a", "b"]
+
+
+def test_parties_that_were_on_hold_are_offered_to_talk() -> None:
+    """The transferor held the first while it asked the second."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Reoffered("a", sdp(4000, "sendonly")))
+    talk.feed(ev.ReofferAnswered(200, sdp(5000, "recvonly"), "OK"))
+    talk.feed(ev.ReofferAcked(b""))
+    talk.feed(ev.Joined("a", second_call()))
+    talk.ports()
+    assert b"a=sendrecv" in talk.last(ev.SendReoffer).sdp
+    talk.feed(ev.ReofferAnswered(200, THIRD, "OK"))
+    assert b"a=sendrecv" in talk.last(ev.SendReoffer).sdp
 
 
 def test_what_the_joining_party_costs_goes_on_with_its_payer() -> None:
@@ -254,6 +309,18 @@ def test_a_call_that_gives_its_party_away_ends_without_bye_to_it() -> None:
     assert not talk.all(ev.ByeBranch)
     assert talk.timer(f"cut {CALL}:0") is None
     assert talk.call.state is State.ENDING
+
+
+def test_a_party_that_cannot_join_costs_no_more() -> None:
+    """It has left, whatever the first call goes on to."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.Joined("a", second_call()))
+    assert ev.MoveCredit("other:0") in talk.actions
+    talk.feed(ev.MediaRefused("none"), 15)
+    left_s = talk.now_s
+    assert talk.timer("cut other:0") is None
+    talk.feed(ev.HungUp("a"), 30)
+    assert talk.call.charges["other:0"].ended_s == left_s
 
 
 # --- redirections ---------------------------------------------------------------------------------
