@@ -36,10 +36,12 @@ from softswitch.routing.model import RoutingSnapshot
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store import models  # noqa: F401  # the tables of Base.metadata
 from softswitch.store.base import Base
-from tests.simulation.wire import StackNode, Wire
+from tests.simulation.wire import Node, StackNode, Wire
 
 EPOCH_US = 1_767_225_600_000_000  # 1 January 2026
 CALL_MAX_S = 3600.0
+REALM = "switch"
+NONCE_SECRET = bytes(32)
 
 
 class SimulatedTimer:
@@ -75,14 +77,21 @@ class WireReactor:
         self._wire.call_later(delay, timer.fire)
         return timer
 
+    def seconds(self) -> float:
+        """The wire's clock."""
+        return self._wire.now_s
+
 
 class SimulatedStore:
-    """SQLite in memory, asked at once, answering some milliseconds later."""
+    """SQLite, asked at once, answering some milliseconds later; in memory unless ``path`` names a
+    file."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, path: str = "") -> None:
         self.engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # a test's file may be lost
         Base.metadata.create_all(self.engine)
         self._wire = wire
 
@@ -168,14 +177,20 @@ def _no_dns(question: Question) -> Deferred[Answered]:
 
 
 class SimulatedSwitch:
-    """One switch at one address; ``ask`` is its DNS."""
+    """One switch at one address; ``ask`` is its DNS, ``path`` the file of its database."""
 
     def __init__(
-        self, wire: Wire, address: Address, snapshot: RoutingSnapshot, ask: Ask = _no_dns
+        self,
+        wire: Wire,
+        address: Address,
+        snapshot: RoutingSnapshot,
+        ask: Ask = _no_dns,
+        path: str = "",
     ) -> None:
         self.wire = wire
         self.address = address
-        self.store = SimulatedStore(wire)
+        self.reactor = WireReactor(wire)
+        self.store = SimulatedStore(wire, path)
         self.media = SimulatedMedia(wire)
         self.live = LiveCalls()
         tokens = count(1)
@@ -186,11 +201,11 @@ class SimulatedSwitch:
             supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
-        snapshots = SnapshotHolder(snapshot)
-        registrar = Registrar()
-        authenticator = Authenticator("switch", Nonces(bytes(32)), ("MD5",))
+        self.snapshots = snapshots = SnapshotHolder(snapshot)
+        self.registrar = registrar = Registrar()
+        authenticator = Authenticator(REALM, Nonces(NONCE_SECRET), ("MD5",))
         domains = Domains("switch", "static", [address.host])
-        registrations = Registrations(
+        self.registrations = registrations = Registrations(
             self.stack,
             registrar,
             authenticator,
@@ -200,11 +215,11 @@ class SimulatedSwitch:
             self.store,
             now_us=self.now_us,
         )
-        hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
+        self.hosts = hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
         hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(
-            reactor=WireReactor(wire),
+            reactor=self.reactor,
             stack=self.stack,
             sip=self,
             where=hosts.where,
@@ -223,7 +238,11 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}d{next(tokens)}",
         )
         self.media.on_notice = self.calls.media_notice
-        wire.attach(StackNode(self.stack, self._told), address)
+        wire.attach(self._node(), address)
+
+    def _node(self) -> Node:
+        """The stack on the wire, without the rim."""
+        return StackNode(self.stack, self._told)
 
     def now_s(self) -> float:
         """The wire's clock."""
