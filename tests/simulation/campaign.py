@@ -8,10 +8,12 @@ no phone here does. Equal seeds give equal campaigns.
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import _lru_cache_wrapper
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,8 @@ from tests.simulation.switch import NONCE_SECRET, REALM, SimulatedSwitch
 from tests.simulation.test_calls import trunk
 from tests.simulation.wire import Node, Wire
 
+OURS = ("sip", "rtp", "billing", "softswitch")
+
 VECTORS = Path(__file__).parent.parent / "sip" / "vectors"
 
 SWITCH = Address("10.0.0.1", 5060)
@@ -64,6 +68,8 @@ NUMBERS = {"101": "+37060000001", "102": "+37060000002", "103": "+37060000003"}
 CALLS_PER_S = 4.0
 SPOILT_PER_MESSAGE = 4
 """Copies of each true message: with more hardly a call lives to be held, transferred, ended."""
+
+NONCE_USES = 200
 
 END_S = 4_600.0
 """After this long bindings (an hour), transactions (32 s) and calls without an end are over, and
@@ -210,6 +216,8 @@ class Garbler:
         self.current = b""  # what the switch is given, for who looks at a failure
         self._mutations = mutations
         self._nonces = digest.Nonces(NONCE_SECRET)
+        self._nonce, self._nonce_until_s = "", 0.0
+        self._proofs = count()
         self._numbers = count(1)
 
     def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
@@ -263,11 +271,16 @@ class Garbler:
         method, uri, _ = data.split(b" ", 2)
         if line is None:
             return data
-        asked = digest.Challenge(REALM, self._nonces.issue(now_s), "MD5", "auth", None, False)
-        value = digest.answer(
-            asked, method.decode(), uri.decode(), line[2].decode(), PASSWORD, "c", 1
-        )
+        value = self._credentials(method.decode(), uri.decode(), line[2].decode(), now_s)
         return data[: line.start(1)] + value.encode() + data[line.end(1) :]
+
+    def _credentials(self, method: str, uri: str, login: str, now_s: float) -> str:
+        """With a nonce that is used some hundred times, as a phone does."""
+        used = next(self._proofs) % NONCE_USES
+        if used == 0 or now_s > self._nonce_until_s:
+            self._nonce, self._nonce_until_s = self._nonces.issue(now_s), now_s + 60
+        asked = digest.Challenge(REALM, self._nonce, "MD5", "auth", None, False)
+        return digest.answer(asked, method, uri, login, PASSWORD, "c", used + 1)
 
     # What the wire asks of a node
 
@@ -317,9 +330,7 @@ class TorturedSwitch(SimulatedSwitch):
             self.address,
             self._told,
             on_flow_lost=lambda flow: self.registrations.flow_lost(flow),
-            is_flow_needed=lambda flow: (
-                self.registrar.has_flow(flow) or self.calls.has_flow(flow)
-            ),
+            is_flow_needed=lambda flow: self.registrar.has_flow(flow) or self.calls.has_flow(flow),
         )
         self.rim = rim
         self.garbler = Garbler(rim, self._mutations)
@@ -426,6 +437,16 @@ class Campaign:
         return Round(
             messages, self.switch.leaks(), garbler.slowest_s, self.switch.stack.transactions
         )
+
+    def forget(self) -> None:
+        """Empty what is remembered up to a cap and no further: parsed texts, used nonces, wrong
+        passwords. What is left should not grow at all."""
+        authenticator = self.switch.authenticator
+        authenticator._counts._seen.clear()
+        authenticator.failures._entries.clear()
+        for each in gc.get_objects():
+            if isinstance(each, _lru_cache_wrapper) and (each.__module__ or "").startswith(OURS):
+                each.cache_clear()
 
     def _tick(self) -> None:
         """What the service does each second beside calls."""

@@ -194,7 +194,9 @@ class Mutations:
     def other_breaks(self, data: bytes) -> bytes:
         """Line breaks that are none in SIP, or folding everywhere."""
         head, blank, body = data.partition(b"\r\n\r\n")
-        breaks = self.random.choice((b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n ", b"\r\n\t", b"\r\n\0"))
+        breaks = self.random.choice(
+            (b"\n", b"\r", b"\r\r\n", b"\n\r", b"\r\n ", b"\r\n\t", b"\r\n\0")
+        )
         return head.replace(b"\r\n", breaks) + blank + body
 
     # --- that know the grammar --------------------------------------------------------------------

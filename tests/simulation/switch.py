@@ -92,6 +92,7 @@ class SimulatedStore:
         )
         with self.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA synchronous = OFF")  # a test's file may be lost
+            connection.exec_driver_sql("PRAGMA cache_size = -256")  # KiB; memory is measured
         Base.metadata.create_all(self.engine)
         self._wire = wire
 
@@ -203,7 +204,7 @@ class SimulatedSwitch:
         )
         self.snapshots = snapshots = SnapshotHolder(snapshot)
         self.registrar = registrar = Registrar()
-        authenticator = Authenticator(REALM, Nonces(NONCE_SECRET), ("MD5",))
+        self.authenticator = authenticator = Authenticator(REALM, Nonces(NONCE_SECRET), ("MD5",))
         domains = Domains("switch", "static", [address.host])
         self.registrations = registrations = Registrations(
             self.stack,
@@ -215,7 +216,9 @@ class SimulatedSwitch:
             self.store,
             now_us=self.now_us,
         )
-        self.hosts = hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
+        self.hosts = hosts = Hosts(
+            ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0
+        )
         hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(

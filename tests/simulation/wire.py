@@ -154,9 +154,7 @@ class Wire:
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY")
 
 
-def make_stack(
-    name: str, timers: Timers | None = None, allow: tuple[str, ...] = METHODS
-) -> Stack:
+def make_stack(name: str, timers: Timers | None = None, allow: tuple[str, ...] = METHODS) -> Stack:
     """A stack with readable, never repeating tokens."""
     numbers = count(1)
     return Stack(
