@@ -9,311 +9,49 @@ no phone here does. Equal seeds give equal campaigns.
 from __future__ import annotations
 
 import gc
-import re
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import _lru_cache_wrapper
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from billing.tariff import Rate, TariffIndex
-from sip import digest
 from sip.dns_records import Failed, Question
-from sip.events import Event, RequestReceived, ResponseReceived
 from sip.flow import Address, Flow
 from sip.message import Request
-from sip.parser import parse_message
-from sip.transaction import ServerTransaction
-from softswitch.call.challenges import proved
 from softswitch.call.dns_client import Answered
 from softswitch.call.trunks import Trunks
-from softswitch.ids import AccountId, Extension
-from softswitch.routing.model import (
-    Account,
-    CallFlow,
-    Login,
-    Number,
-    RoutingSnapshot,
-    StaticAddress,
-    TrunkLogin,
-    TrunkRegistration,
-    User,
+from tests.simulation.devices import (
+    ACCOUNT,
+    CARRIER,
+    LOGINS,
+    NUMBERS,
+    PICKY,
+    STATIC,
+    SWITCH,
+    TCP_PHONE,
+    UDP_PHONE,
+    Device,
+    PickyCarrier,
+    snapshot,
 )
+from tests.simulation.garbler import SPOILT_PER_MESSAGE, Garbler
 from tests.simulation.mutation import Mutations
-from tests.simulation.phone import Answering, Caller, Calling, Party, Phone
+from tests.simulation.phone import Answering, Calling, Phone
 from tests.simulation.rim import RimNode
-from tests.simulation.switch import NONCE_SECRET, REALM, SimulatedSwitch
-from tests.simulation.test_calls import trunk
+from tests.simulation.switch import SimulatedSwitch
 from tests.simulation.wire import Node, Wire
 
 OURS = ("sip", "rtp", "billing", "softswitch")
 
 VECTORS = Path(__file__).parent.parent / "sip" / "vectors"
 
-SWITCH = Address("10.0.0.1", 5060)
-CARRIER, PICKY = Address("10.0.0.2", 5060), Address("10.0.0.3", 5060)
-STATIC, UDP_PHONE, TCP_PHONE = (Address(f"10.1.0.{last}", 5060) for last in (2, 3, 4))
-ACCOUNT = AccountId("000000001")
-TARIFF = TariffIndex(
-    "standard", "EUR", [Rate("standard", 1, "EUR", "out", "371", "Latvia", 60_000, 60, 60)]
-)
-PASSWORD = "secret"
-LOGINS = {UDP_PHONE: "100000000010102", TCP_PHONE: "100000000010103"}
-NUMBERS = {"101": "+37060000001", "102": "+37060000002", "103": "+37060000003"}
-
 CALLS_PER_S = 4.0
-SPOILT_PER_MESSAGE = 4
-"""Copies of each true message: with more hardly a call lives to be held, transferred, ended."""
-
-NONCE_USES = 200
 
 END_S = 4_600.0
 """After this long bindings (an hour), transactions (32 s) and calls without an end are over, and
 connections that nobody needs any more (15 minutes after the hour)."""
-
-
-def snapshot() -> RoutingSnapshot:
-    """One company with a phone of each kind, a carrier that believes it and one that asks back."""
-    users = {
-        Extension("101"): User(
-            Extension("101"), "Static", "default", static=StaticAddress("udp", STATIC.host, 5060)
-        ),
-        Extension("102"): User(Extension("102"), "Udp", "default", LOGINS[UDP_PHONE]),
-        Extension("103"): User(Extension("103"), "Tcp", "default", LOGINS[TCP_PHONE]),
-    }
-    account = Account(
-        id=ACCOUNT,
-        status="active",
-        country="LV",
-        time_zone="UTC",
-        tariff=TARIFF,
-        currency="EUR",
-        default_number=NUMBERS["101"],
-        channels=0,
-        users=users,
-        flows={
-            number: CallFlow(number, {"user": Extension(extension)}, timeout_s=8)
-            for extension, number in NUMBERS.items()
-        },
-        numbers=frozenset(NUMBERS.values()),
-    )
-    picky = replace(
-        trunk("picky", PICKY),
-        login=TrunkLogin("line", PASSWORD),
-        registration=TrunkRegistration(f"sip:{PICKY}", "line", "line", 60),
-    )
-    return RoutingSnapshot(
-        accounts={ACCOUNT: account},
-        logins={
-            login: Login(
-                login, ACCOUNT, extension, {"MD5": digest.ha1("MD5", login, REALM, PASSWORD)}
-            )
-            for login, extension in zip(
-                LOGINS.values(), (Extension("102"), Extension("103")), strict=True
-            )
-        },
-        static_users={("udp", STATIC.host): (ACCOUNT, Extension("101"))},
-        numbers={each: Number(each, ACCOUNT, "city", "active") for each in NUMBERS.values()},
-        trunks={"far": replace(trunk("far", CARRIER), probe_s=30), "picky": picky},
-        trunk_hosts={CARRIER.host: "far", PICKY.host: "picky"},
-        routes={"": ("far",), "3712": ("picky", "far")},
-    )
-
-
-class Registering(Party):
-    """A phone's registration, which asks for nothing more."""
-
-    def __init__(self, phone: Phone) -> None:
-        super().__init__(phone, hang_up_s=0, reinvite_s=0)
-
-    def answered(self, event: ResponseReceived) -> None:
-        """As it comes."""
-
-
-class Device(Phone):
-    """A phone with a login: it registers and answers challenges. ``transport``: udp or tcp."""
-
-    def __init__(
-        self,
-        wire: Wire,
-        address: Address,
-        behaviour: Callable[[], Answering],
-        transport: str = "udp",
-    ) -> None:
-        super().__init__(wire, address, SWITCH, behaviour)
-        self.flow = Flow(transport, address, SWITCH, int(transport == "tcp"))
-        self.login = LOGINS[address]
-        self._registrations = count(1)
-
-    def register(self) -> None:
-        """Once more."""
-        own = f"<sip:{self.login}@{SWITCH.host}>"
-        number = next(self._registrations)
-        request = Request.build(
-            "REGISTER",
-            f"sip:{SWITCH.host}",
-            [
-                ("From", f"{own};tag=r{number}"),
-                ("To", own),
-                ("Call-ID", f"r@{self.address.host}"),
-                ("CSeq", f"{2 * number} REGISTER"),
-                ("Contact", f"<sip:{self.login}@{self.address};transport={self.flow.transport}>"),
-                ("Supported", "path, outbound"),
-                ("Expires", "3600"),
-            ],
-        )
-        self.send(request, Registering(self), self.flow)
-
-    def _told(self, event: Event, now_s: float) -> None:
-        if not (isinstance(event, ResponseReceived) and self._proved(event)):
-            super()._told(event, now_s)
-
-    def _proved(self, event: ResponseReceived) -> bool:
-        owner, request = event.transaction.owner, event.transaction.request
-        login = TrunkLogin(self.login, PASSWORD)
-        again = proved(request, event.response, login, f"c{self.wire.random.random()}")
-        if again is None or not isinstance(owner, Party):
-            return False
-        tx = self.send(again, owner, self.flow)
-        if isinstance(owner, Caller) and owner.invite is event.transaction:
-            owner.invite = tx
-        return True
-
-
-class PickyCarrier(Phone):
-    """A carrier that lets us register and wants every request proved."""
-
-    METHODS = (*Phone.METHODS, "REGISTER")
-
-    def _told(self, event: Event, now_s: float) -> None:
-        if not isinstance(event, RequestReceived):
-            super()._told(event, now_s)
-        elif event.request.first("proxy-authorization") is None:
-            self._challenge(event.transaction, now_s)
-        elif event.request.method == "REGISTER":
-            contact = event.request.first("contact") or "<sip:x@y>"
-            headers = (("Contact", f"{contact};expires=60"),)
-            self.stack.respond(event.transaction, 200, headers=headers, now_s=now_s)
-        else:
-            super()._told(event, now_s)
-
-    def _challenge(self, tx: ServerTransaction, now_s: float) -> None:
-        asks = ("Proxy-Authenticate", digest.challenge("picky", "n", "MD5"))
-        self.stack.respond(tx, 407, headers=(asks,), now_s=now_s)
-
-
-class Garbler:
-    """Stands before the switch: what comes goes through, with spoilt copies, until ``left`` is 0."""
-
-    def __init__(self, rim: RimNode, mutations: Mutations) -> None:
-        self.rim = rim
-        self.left = 0
-        self.slowest_s = 0.0
-        self.current = b""  # what the switch is given, for who looks at a failure
-        self._mutations = mutations
-        self._nonces = digest.Nonces(NONCE_SECRET)
-        self._nonce, self._nonce_until_s = "", 0.0
-        self._proofs = count()
-        self._numbers = count(1)
-
-    def receive(self, data: bytes, flow: Flow, now_s: float) -> None:
-        """A true message."""
-        pick = self._mutations.random
-        self._mutations.learn(data)
-        before = pick.randrange(SPOILT_PER_MESSAGE) if pick.random() < 0.2 else 0
-        for _ in range(before):
-            self.spoil(data, flow, now_s)
-        self._give(data, flow, now_s)
-        for _ in range(SPOILT_PER_MESSAGE - before):
-            self.spoil(data, flow, now_s)
-
-    def spoil(self, data: bytes, flow: Flow, now_s: float) -> None:
-        """Send a spoilt copy, as the same peer or over a connection of its own."""
-        if self.left == 0:
-            return
-        self.left -= 1
-        spoilt = self._mutations.spoil(self._renewed(data, now_s))
-        if flow.transport == "tcp" and self._mutations.random.random() < 0.8:
-            aside = flow.remote._replace(port=20_000 + self._mutations.random.randrange(64))
-            flow = flow._replace(remote=aside)
-        self._give(spoilt, flow, now_s)
-        if flow.transport == "tcp" and self._mutations.random.random() < 0.3:
-            self.rim.hang_up(flow.remote)
-
-    def _give(self, data: bytes, flow: Flow, now_s: float) -> None:
-        self.current = data
-        begun_s = time.thread_time()
-        self.rim.receive(data, flow, now_s)
-        self.slowest_s = max(self.slowest_s, time.thread_time() - begun_s)
-
-    def _renewed(self, data: bytes, now_s: float) -> bytes:
-        """Of a request often another one, or it would be taken for a repetition: with a branch, a
-        CSeq number or a Call-ID of its own, and with credentials that hold."""
-        if data.startswith(b"SIP/2.0 "):
-            return data
-        pick, number = self._mutations.random.random, b"%d" % next(self._numbers)
-        if pick() < 0.75:
-            data = data.replace(b";branch=z9hG4bK", b";branch=z9hG4bKm" + number, 1)
-        if pick() < 0.5:
-            data = re.sub(rb"(?m)^CSeq: ([0-9]+)", rb"CSeq: " + b"%d" % (1000 + int(number)), data)
-        if b";tag=" not in data.partition(b"\r\nTo: ")[2].partition(b"\r\n")[0] and pick() < 0.3:
-            data = data.replace(b"\r\nCall-ID: ", b"\r\nCall-ID: m" + number, 1)
-        if b"uthorization: Digest " in data and pick() < 0.75:
-            data = self._proved_again(data, now_s)
-        return data
-
-    def _proved_again(self, data: bytes, now_s: float) -> bytes:
-        line = re.search(rb'uthorization: (Digest username="([0-9]+)"[^\r\n]*)', data)
-        method, uri, _ = data.split(b" ", 2)
-        if line is None:
-            return data
-        value = self._credentials(method.decode(), uri.decode(), line[2].decode(), now_s)
-        return data[: line.start(1)] + value.encode() + data[line.end(1) :]
-
-    def _credentials(self, method: str, uri: str, login: str, now_s: float) -> str:
-        """With a nonce that is used some hundred times, as a phone does."""
-        used = next(self._proofs) % NONCE_USES
-        if used == 0 or now_s > self._nonce_until_s:
-            self._nonce, self._nonce_until_s = self._nonces.issue(now_s), now_s + 60
-        asked = digest.Challenge(REALM, self._nonce, "MD5", "auth", None, False)
-        return digest.answer(asked, method, uri, login, PASSWORD, "c", used + 1)
-
-    # What the wire asks of a node
-
-    def advance(self, now_s: float) -> None:
-        """Time passes."""
-        self.current = b""
-        self.rim.advance(now_s)
-
-    def next_deadline_s(self) -> float | None:
-        """The rim's."""
-        return self.rim.next_deadline_s()
-
-    def take_outgoing(self) -> list[tuple[bytes, Flow]]:
-        """What the switch sends must be SIP, whatever was in what it answers."""
-        outgoing = self.rim.take_outgoing()
-        for data, _ in outgoing:
-            if data.startswith(b"SIP/2.0 "):
-                assert_framed(data)
-            else:
-                parse_message(data)
-        return outgoing
-
-
-def assert_framed(answer: bytes) -> None:
-    """An answer is one message with the five fields by which it is matched, each but Via once. They
-    are the request's, so they may be what is refused: a broken From, a number that is too large."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    names = [line.partition(b":")[0] for line in head.split(b"\r\n")[1:]]
-    for name in (b"From", b"To", b"Call-ID", b"CSeq", b"Content-Length"):
-        assert names.count(name) == 1, answer
-    assert b"Via" in names
-    assert b"\r\nContent-Length: %d" % len(body) in head
-    assert head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r"), answer
 
 
 class TorturedSwitch(SimulatedSwitch):
@@ -482,14 +220,14 @@ class Campaign:
         )
 
     def _strangers(self) -> None:
-        """What no phone of ours sends: the vectors, and each method out of the blue, from a stranger
-        or from an address that is known."""
+        """What no phone of ours sends: the vectors, and each method out of the blue, from strangers
+        and from addresses that are known."""
         pick = self.wire.random
         host = pick.choice(("10.66.0.1", STATIC.host, CARRIER.host, UDP_PHONE.host))
         transport = pick.choice(("udp", "tcp"))
         remote = Address(host, pick.choice((5060, 6000)))
         flow = Flow(transport, SWITCH, remote, int(transport == "tcp"))
-        for data in pick.sample(self._strange, 4) + [self._unusual(host)]:
+        for data in [*pick.sample(self._strange, 4), self._unusual(host)]:
             for _ in range(SPOILT_PER_MESSAGE):
                 self.switch.garbler.spoil(data, flow, self.wire.now_s)
 

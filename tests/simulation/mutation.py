@@ -69,13 +69,15 @@ FIELDS = (
     b"Content-Length: 0", b"Content-Length: -999", b"Content-Length: 99999999999",
 )  # fmt: skip
 SDP_LINES = (
-    b"m=audio 0 RTP/AVP 8", b"m=audio 70000 RTP/AVP 8", b"m=audio 4000 RTP/SAVP 8", b"m=", b"m=a b",
-    b"m=video 4002 RTP/AVP 96", b"m=image 4004 udptl t38", b"m=audio 4000 RTP/AVP " + b"8 " * 500,
-    b"c=IN IP4 0.0.0.0", b"c=IN IP4 256.0.0.1", b"c=IN IP6 ::", b"c=IN IP4 host.example.com", b"c=",
-    b"c=IN IP4 224.2.1.1/127/3", b"o=", b"o=- 99999999999999999999999 -1 IN IP4 x", b"v=1", b"t=",
-    b"a=rtpmap:8", b"a=rtpmap:999 X/0", b"a=rtpmap:8 PCMA/8000/2/9", b"a=fmtp:101 0-999", b"a=ptime:0",
-    b"a=ptime:-20", b"a=ptime:1e9", b"a=rtcp:99999", b"a=inactive", b"a=sendonly", b"a", b"=", b"\0",
-    b"a=crypto:1 x inline:y", b"b=AS:-1", b"a=candidate:1 1 UDP 1 10.9.9.9 9 typ host", b"m=audio 4000/0 RTP/AVP 8",
+    b"m=audio 0 RTP/AVP 8", b"m=audio 70000 RTP/AVP 8", b"m=audio 4000 RTP/SAVP 8", b"m=",
+    b"m=a b", b"m=video 4002 RTP/AVP 96", b"m=image 4004 udptl t38",
+    b"m=audio 4000 RTP/AVP " + b"8 " * 500, b"c=IN IP4 0.0.0.0", b"c=IN IP4 256.0.0.1",
+    b"c=IN IP6 ::", b"c=IN IP4 host.example.com", b"c=", b"c=IN IP4 224.2.1.1/127/3", b"o=",
+    b"o=- 99999999999999999999999 -1 IN IP4 x", b"v=1", b"t=", b"a=rtpmap:8", b"a=rtpmap:999 X/0",
+    b"a=rtpmap:8 PCMA/8000/2/9", b"a=fmtp:101 0-999", b"a=ptime:0", b"a=ptime:-20",
+    b"a=ptime:1e9", b"a=rtcp:99999", b"a=inactive", b"a=sendonly", b"a", b"=", b"\0",
+    b"a=crypto:1 x inline:y", b"b=AS:-1", b"a=candidate:1 1 UDP 1 10.9.9.9 9 typ host",
+    b"m=audio 4000/0 RTP/AVP 8",
 )  # fmt: skip
 
 _NUMBER = re.compile(rb"[0-9]+")
