@@ -82,7 +82,7 @@ class TorturedSwitch(SimulatedSwitch):
             sip=self,
             snapshots=self.snapshots,
             live=self.live,
-            where=self.hosts.where,
+            where=self.names.where,
             advertised="",
             now_s=self.now_s,
             now_us=self.now_us,

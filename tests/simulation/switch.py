@@ -178,7 +178,8 @@ def _no_dns(question: Question) -> Deferred[Answered]:
 
 
 class SimulatedSwitch:
-    """One switch at one address; ``ask`` is its DNS, ``path`` the file of its database."""
+    """One switch at one address; ``ask`` is its DNS, ``path`` the file of its database, ``hosts``
+    what else is called in its Request-URIs."""
 
     def __init__(
         self,
@@ -187,6 +188,7 @@ class SimulatedSwitch:
         snapshot: RoutingSnapshot,
         ask: Ask = _no_dns,
         path: str = "",
+        hosts: Sequence[str] = (),
     ) -> None:
         self.wire = wire
         self.address = address
@@ -205,7 +207,7 @@ class SimulatedSwitch:
         self.snapshots = snapshots = SnapshotHolder(snapshot)
         self.registrar = registrar = Registrar()
         self.authenticator = authenticator = Authenticator(REALM, Nonces(NONCE_SECRET), ("MD5",))
-        domains = Domains("switch", "static", [address.host])
+        domains = Domains("switch", "static", [address.host, *hosts])
         self.registrations = registrations = Registrations(
             self.stack,
             registrar,
@@ -216,16 +218,15 @@ class SimulatedSwitch:
             self.store,
             now_us=self.now_us,
         )
-        self.hosts = hosts = Hosts(
-            ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0
-        )
-        hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
+        reach = {"udp": ("A",), "tcp": ("A",)}
+        self.names = names = Hosts(ask, reach, now_s=self.now_s, draw=lambda _: 0)
+        names.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(
             reactor=self.reactor,
             stack=self.stack,
             sip=self,
-            where=hosts.where,
+            where=names.where,
             media=self.media,
             database=self.store,
             settlements=self.store,

@@ -78,9 +78,9 @@ def test_no_message_harms_the_switch(messages: int, tmp_path: Path) -> None:
 def assert_it_went_deep(campaign: Campaign, messages: int) -> None:
     """Enough was good enough to be looked at: else nothing is proven."""
     counters = campaign.switch.stack.counters
-    assert counters.requests_received > 0.3 * messages
-    assert counters.malformed > 0.3 * messages
-    assert counters.responses_received - counters.responses_unmatched > 0.3 * messages
+    assert counters.requests_received > 0.2 * messages
+    assert counters.malformed > 0.2 * messages
+    assert counters.responses_received - counters.responses_unmatched > 0.2 * messages
     ((calls, answered),) = campaign.switch.store.rows(
         "SELECT count(*), sum(cause = 'answered') FROM cdr"
     )
