@@ -5,12 +5,17 @@ The table is the one of ``docs/sip.md``, "Bad input": a row there names its case
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.simulation.devices import STATIC, SWITCH
 from tests.simulation.test_torture import STRANGER, Switch, statuses
 
-SDP = b"v=0\r\no=- 1 1 IN IP4 10.1.0.2\r\ns=-\r\nc=IN IP4 10.1.0.2\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"
+SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 10.1.0.2\r\ns=-\r\nc=IN IP4 10.1.0.2\r\nt=0 0\r\n"
+    b"m=audio 4000 RTP/AVP 8\r\n"
+)
 
 
 def message(method: str, tag: str = "", body: bytes = b"", extra: bytes = b"") -> bytes:
@@ -113,6 +118,13 @@ def test_the_defined_answer(name: str) -> None:
     data, expected = CASES[name]
     switch = Switch()
     assert statuses(switch.answers(data, host=STATIC.host)) == expected
+
+
+def test_every_case_is_in_the_table() -> None:
+    """What is defined is written down."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "sip.md").read_text()
+    table = page.partition("## Bad input\n")[2].partition("\n## ")[0]
+    assert [name for name in CASES if name != "good" and name not in table] == []
 
 
 def test_the_same_request_by_two_paths_is_a_loop() -> None:
