@@ -12,13 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from sip import digest
 from sip.errors import RemoteError
 from sip.flow import Address, Flow
 from sip.message import Response
 from sip.parser import parse_message, salvage
-from tests.simulation.devices import STATIC, SWITCH, snapshot
+from tests.simulation.devices import (
+    LOGINS,
+    PASSWORD,
+    STATIC,
+    SWITCH,
+    UDP_PHONE,
+    snapshot,
+)
 from tests.simulation.rim import RimNode
-from tests.simulation.switch import SimulatedSwitch
+from tests.simulation.switch import NONCE_SECRET, REALM, SimulatedSwitch
 from tests.simulation.wire import Node, Wire
 
 VECTORS = Path(__file__).parent.parent / "sip" / "vectors"
@@ -242,3 +250,20 @@ def test_a_call_of_rfc_2543_without_contact_is_refused_when_the_caller_is_known(
     answers = Switch().answers(load("inv2543"), host=STATIC.host)
     assert statuses(answers) == (100, 400)
     assert b"400 Contact: 0 usable values" in answers[1]
+
+
+def test_a_bad_contact_of_a_known_phone() -> None:
+    """3.1.2.13: headers of a URI outside angle brackets are 400, and nothing is bound."""
+    switch, login = Switch(), LOGINS[UDP_PHONE].encode()
+    asked = digest.Challenge(
+        REALM, digest.Nonces(NONCE_SECRET).issue(0.0), "MD5", "auth", None, False
+    )
+    value = digest.answer(asked, "REGISTER", "sip:example.com", LOGINS[UDP_PHONE], PASSWORD, "c", 1)
+    data = load("regbadct").replace(b"sip:caller@", b"sip:user@")
+    data = data.replace(b"sip:user@example.net", b"<sip:%s@example.com>" % login)
+    data = data.replace(b"To: sip:user@example.com", b"To: <sip:%s@example.com>" % login)
+    data = data.replace(b"Contact:", b"Authorization: %s\r\nContact:" % value.encode())
+    answers = switch.answers(data)
+    assert statuses(answers) == (400,)
+    assert b"SIP/2.0 400 Contact" in answers[0]
+    assert len(switch.registrar) == 0
