@@ -120,10 +120,8 @@ def _no_answer(question: Question) -> Deferred[Answered]:
 class Round:
     """What one round came to."""
 
-    messages: int
     leaks: dict[str, int]
-    slowest_s: float
-    answered: int
+    slowest_s: float  # CPU time of the message that took longest
 
 
 class Campaign:
@@ -172,9 +170,7 @@ class Campaign:
         for phone in self.phones:
             phone.parties.clear()
             phone.dialogs.clear()
-        return Round(
-            messages, self.switch.leaks(), garbler.slowest_s, self.switch.stack.transactions
-        )
+        return Round(self.switch.leaks(), garbler.slowest_s)
 
     def forget(self) -> None:
         """Empty what is remembered up to a cap and no further: parsed texts, used nonces, wrong

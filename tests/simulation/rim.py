@@ -107,11 +107,6 @@ class RimNode:
             self.hang_up(remote)
         return outgoing
 
-    @property
-    def connections(self) -> int:
-        """How many peers are connected."""
-        return len(self._peers)
-
     def _receive_stream(self, data: bytes, remote: Address) -> None:
         peer = self._peers.get(remote)
         if peer is None:
