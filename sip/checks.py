@@ -25,6 +25,7 @@ BODY_TYPE = "application/sdp"
 """The one body that an INVITE may have. What other requests carry is not read, so not judged."""
 
 _USUAL_TYPE = [BODY_TYPE]
+_RANGES = frozenset({BODY_TYPE, "application/*", "*/*"})
 
 
 class Accepted(NamedTuple):
@@ -66,8 +67,11 @@ class Acceptance:
                 # other request has arrived, and so has one in a dialog, which is with us.
                 return Refusal(483)
             refusal = self._extension_refusal(request) if "require" in headers else None
-            if refusal is None and request.body and method == "INVITE":
-                refusal = _content_refusal(request)
+            if refusal is None and method == "INVITE":
+                if request.body:
+                    refusal = _content_refusal(request)
+                if refusal is None and "accept" in headers and not _takes_answer(request):
+                    refusal = Refusal(406)
             return refusal or Accepted(to_tag)
         except RemoteError as error:
             return Refusal(error.status_hint, reason_of(error))
@@ -106,6 +110,13 @@ def _content_refusal(request: Request) -> Refusal | None:
     if request.content_type != BODY_TYPE:
         return Refusal(415, None, (("Accept", BODY_TYPE),))
     return None
+
+
+def _takes_answer(request: Request) -> bool:
+    """Whether Accept has room for the session description of our 2xx (20.1); an empty one has for
+    nothing. Read loosely: no call should fail for a comma too many in what few peers send."""
+    ranges = ",".join(request.all("accept")).split(",")
+    return not _RANGES.isdisjoint(each.partition(";")[0].strip().lower() for each in ranges)
 
 
 REASON_CHARS_MAX = 100

@@ -51,7 +51,8 @@ def server_key(request: Request, method: str) -> ServerKey:
     branch = request.branch
     if branch is not None:
         branch = branch.lower()
-        if branch.startswith(MAGIC_COOKIE):
+        # Nothing after the cookie names no transaction (RFC 4475 3.2.1).
+        if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:
             return (branch, sent_by(request), method)
     cseq = request.cseq.number
     via = request.via

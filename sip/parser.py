@@ -101,6 +101,7 @@ def _parse_head(text: str) -> Request | Response:
         unfolded = _FOLD.sub(" ", text)
         if unfolded == text:
             raise
+        _check_longest(max(map(len, unfolded.split("\r\n"))))
         return _parse_lines(unfolded)
 
 
@@ -133,7 +134,10 @@ def _parse_lines(text: str) -> Request | Response:
 def _check_lengths(head: bytes) -> None:
     if len(head) > HEAD_BYTES_MAX:
         raise RemoteError(f"{len(head)} bytes of header fields, at most {HEAD_BYTES_MAX}", 513)
-    longest = max(map(len, head.split(b"\r\n")))
+    _check_longest(max(map(len, head.split(b"\r\n"))))
+
+
+def _check_longest(longest: int) -> None:
     if longest > LINE_BYTES_MAX:
         raise RemoteError(f"a line of {longest} bytes, at most {LINE_BYTES_MAX}", 513)
 

@@ -157,9 +157,10 @@ class Service:
         assert self._process is not None
         return self._process.pid
 
-    def output(self) -> str:
-        """The end of what the service has printed and logged."""
-        return self.log.read_text(errors="replace")[-8000:] if self.log.exists() else ""
+    def output(self, *, everything: bool = False) -> str:
+        """The end of what the service has printed and logged, or all of it."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return text if everything else text[-8000:]
 
     # --- the commands ---------------------------------------------------------------------------
 
@@ -198,6 +199,11 @@ class Service:
         chosen = ["--account", account] if account else []
         rows: list[Row] = json.loads(self.ok("show", what, *chosen, "--json"))
         return rows
+
+    def status(self) -> Row:
+        """``softswitch status --json``."""
+        found: Row = json.loads(self.ok("status", "--json"))
+        return found
 
     def balance(self, account: str) -> Decimal:
         """What the account has."""

@@ -23,7 +23,7 @@ from sip.events import (
 from sip.flow import Address, Flow
 from sip.message import Request
 from sip.transaction import ClientTransaction, ServerTransaction
-from tests.simulation.wire import StackNode, Wire, make_stack
+from tests.simulation.wire import METHODS, StackNode, Wire, make_stack
 
 SDP_TYPE = ("Content-Type", "application/sdp")
 
@@ -219,6 +219,8 @@ class Caller(Party):
 class Phone:
     """One user agent. ``behaviour`` says what it does with each call that comes."""
 
+    METHODS = METHODS
+
     def __init__(
         self, wire: Wire, address: Address, switch: Address, behaviour: Callable[[], Answering]
     ) -> None:
@@ -226,7 +228,7 @@ class Phone:
         self.address = address
         self.flow = Flow("udp", address, switch)
         self.contact = f"<sip:phone@{address}>"
-        self.stack = make_stack(f"p{address.host.replace('.', 'x')}")
+        self.stack = make_stack(f"p{address.host.replace('.', 'x')}", allow=self.METHODS)
         self.dialogs: dict[tuple[str, str], Party] = {}
         self.parties: list[Party] = []
         self._behaviour = behaviour

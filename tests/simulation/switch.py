@@ -22,6 +22,7 @@ from sip.flow import Address, Flow
 from sip.stack import Limits, Stack
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
+from softswitch.call.bans import BanRules, Bans
 from softswitch.call.dns_client import Answered
 from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
@@ -36,10 +37,12 @@ from softswitch.routing.model import RoutingSnapshot
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store import models  # noqa: F401  # the tables of Base.metadata
 from softswitch.store.base import Base
-from tests.simulation.wire import StackNode, Wire
+from tests.simulation.wire import Node, StackNode, Wire
 
 EPOCH_US = 1_767_225_600_000_000  # 1 January 2026
 CALL_MAX_S = 3600.0
+REALM = "switch"
+NONCE_SECRET = bytes(32)
 
 
 class SimulatedTimer:
@@ -75,14 +78,22 @@ class WireReactor:
         self._wire.call_later(delay, timer.fire)
         return timer
 
+    def seconds(self) -> float:
+        """The wire's clock."""
+        return self._wire.now_s
+
 
 class SimulatedStore:
-    """SQLite in memory, asked at once, answering some milliseconds later."""
+    """SQLite, asked at once, answering some milliseconds later; in memory unless ``path`` names a
+    file."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, path: str = "") -> None:
         self.engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            f"sqlite:///{path}", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # a test's file may be lost
+            connection.exec_driver_sql("PRAGMA cache_size = -256")  # KiB; memory is measured
         Base.metadata.create_all(self.engine)
         self._wire = wire
 
@@ -168,14 +179,22 @@ def _no_dns(question: Question) -> Deferred[Answered]:
 
 
 class SimulatedSwitch:
-    """One switch at one address; ``ask`` is its DNS."""
+    """One switch at one address; ``ask`` is its DNS, ``path`` the file of its database, ``hosts``
+    what else is called in its Request-URIs."""
 
     def __init__(
-        self, wire: Wire, address: Address, snapshot: RoutingSnapshot, ask: Ask = _no_dns
+        self,
+        wire: Wire,
+        address: Address,
+        snapshot: RoutingSnapshot,
+        ask: Ask = _no_dns,
+        path: str = "",
+        hosts: Sequence[str] = (),
     ) -> None:
         self.wire = wire
         self.address = address
-        self.store = SimulatedStore(wire)
+        self.reactor = WireReactor(wire)
+        self.store = SimulatedStore(wire, path)
         self.media = SimulatedMedia(wire)
         self.live = LiveCalls()
         tokens = count(1)
@@ -186,11 +205,13 @@ class SimulatedSwitch:
             supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
-        snapshots = SnapshotHolder(snapshot)
-        registrar = Registrar()
-        authenticator = Authenticator("switch", Nonces(bytes(32)), ("MD5",))
-        domains = Domains("switch", "static", [address.host])
-        registrations = Registrations(
+        self.snapshots = snapshots = SnapshotHolder(snapshot)
+        self.registrar = registrar = Registrar()
+        self.authenticator = authenticator = Authenticator(
+            REALM, Nonces(NONCE_SECRET), ("MD5",), Bans(BanRules(after=0))
+        )
+        domains = Domains("switch", "static", [address.host, *hosts])
+        self.registrations = registrations = Registrations(
             self.stack,
             registrar,
             authenticator,
@@ -201,14 +222,15 @@ class SimulatedSwitch:
             now_us=self.now_us,
         )
         self.stack.ask_first(registrations.challenge)
-        hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
-        hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
+        reach = {"udp": ("A",), "tcp": ("A",)}
+        self.names = names = Hosts(ask, reach, now_s=self.now_s, draw=lambda _: 0)
+        names.keep([trunk.destination for trunk in snapshot.trunks.values()])
         calls = count(1)
         self.calls = CallService(
-            reactor=WireReactor(wire),
+            reactor=self.reactor,
             stack=self.stack,
             sip=self,
-            where=hosts.where,
+            where=names.where,
             media=self.media,
             database=self.store,
             settlements=self.store,
@@ -224,7 +246,11 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}d{next(tokens)}",
         )
         self.media.on_notice = self.calls.media_notice
-        wire.attach(StackNode(self.stack, self._told), address)
+        wire.attach(self._node(), address)
+
+    def _node(self) -> Node:
+        """The stack on the wire, without the rim."""
+        return StackNode(self.stack, self._told)
 
     def now_s(self) -> float:
         """The wire's clock."""

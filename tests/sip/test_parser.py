@@ -177,6 +177,7 @@ def test_without_content_length_the_datagram_is_the_body() -> None:
         (broken(b"Content-Length: ", b"Content-Length: -"), 400, "Content-Length: "),
         (b"x" * (MESSAGE_BYTES_MAX + 1), 513, "at most 65535"),
         (broken(b"Supported:", b"X: " + b"x" * LINE_BYTES_MAX + b"\r\nk:"), 513, "a line of"),
+        (broken(b"Supported:", b"X: " + b"folded\r\n " * 2000 + b"\r\nk:"), 513, "a line of"),
         (broken(b"Supported:", b"X: y\r\n" * HEADERS_MAX + b"k:"), 513, "header lines"),
         (
             broken(b"Supported:", (b"X: " + b"x" * 8000 + b"\r\n") * 5 + b"k:"),

@@ -307,6 +307,14 @@ def test_a_session_description_is_for_the_user(content_type: str) -> None:
     assert len(Lone().receive(wire_bytes(with_body("v=0", content_type)))) == 1
 
 
+@pytest.mark.parametrize(
+    "accept", ["text/plain, Application/SDP ;q=0.1", "application/*", "*/*", "a/b, */*;q=0.1,"]
+)
+def test_an_invite_that_takes_a_session_description_is_for_the_user(accept: str) -> None:
+    """RFC 3261 20.1: by name, or by a range of types."""
+    assert len(Lone().receive(wire_bytes(request("INVITE", ("Accept", accept))))) == 1
+
+
 @pytest.mark.parametrize("method", ["BYE", "OPTIONS"])
 def test_a_request_that_has_arrived_needs_no_hops(method: str) -> None:
     """Only what we send on can loop."""
@@ -328,6 +336,8 @@ def test_a_request_that_has_arrived_needs_no_hops(method: str) -> None:
             415,
             ("accept-encoding", "identity"),
         ),
+        (request("INVITE", ("Accept", "text/plain, text/*;q=0.5")), 406, None),
+        (request("INVITE", ("Accept", "")), 406, None),
         (request("INVITE", From="<sip:alice@192.0.2.1"), 400, None),
         (request("INVITE", To="<>"), 400, None),
     ],

@@ -45,7 +45,7 @@ REFUSED = {
 # Read, but a value is refused when it is asked for: the accessors that raise.
 BAD_VALUES = {
     "badaspec": {"to"},
-    "baddn": {"from_"},
+    "baddn": {"from_", "to"},
     "badinv01": {"via", "vias", "contacts"},
     "quotbal": {"to"},
     "regbadct": {"contacts"},
