@@ -45,6 +45,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         acceptance: Acceptance,
         limits: Limits,
         server_name: str,
+        allow_events: str = "",
     ) -> None:
         super().__init__(
             effects,
@@ -68,6 +69,8 @@ class ServerTransactions(Steps[ServerTransaction]):
             ("Allow", acceptance.allow),
             ("Supported", acceptance.supported),
         )
+        if allow_events:  # RFC 6665 4.4.4
+            self._abilities += (("Allow-Events", allow_events),)
         self._by_key: dict[ServerKey, ServerTransaction] = {}
         self._by_ack: dict[AckKey, ServerTransaction] = {}
         self._by_merge: dict[MergeKey, ServerTransaction] = {}

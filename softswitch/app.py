@@ -26,12 +26,13 @@ from twisted.logger import Logger
 from billing.work import close_open
 from rtp.service import MediaService, resolve_workers
 from sip.digest import Nonces
-from sip.flow import Address
+from sip.flow import Address, Flow
 from sip.service import SipService
 from sip.stack import Limits, Stack
 from sip.tls import Tls
 from sip.tls_files import TlsFailed
 from sip.transport import Listener, ListenFailed, reason_text
+from softswitch.call.addresses import Addresses
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import DnsClient
@@ -40,10 +41,12 @@ from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
 from softswitch.call.listening import Listening
 from softswitch.call.live_view import LiveView
+from softswitch.call.phone_states import PhoneStates
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
+from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.call.view import LiveCalls
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.commands import Commands
@@ -175,16 +178,17 @@ class Switch(Service):
         live = LiveCalls()
         media = self._make_media()
         tls = self._make_tls()
-        calls, registrations, sip, hosts = self._make_calls(
+        calls, registrations, states, sip, hosts = self._make_calls(
             database, settlements, snapshots, live, media, tls
         )
         media.on_notice = calls.media_notice
         await registrations.load()
+        await states.load()
         await self._resolve_trunks(hosts, snapshots)
         self._run(media)
         self._run(sip)
         self._run(calls)
-        view = LiveView(live, registrations)
+        view = LiveView(live, registrations, states.subscriptions, monotonic_s)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -255,7 +259,7 @@ class Switch(Service):
         live: LiveCalls,
         media: MediaService,
         tls: Tls | None,
-    ) -> tuple[CallService, Registrations, SipService, Hosts]:
+    ) -> tuple[CallService, Registrations, PhoneStates, SipService, Hosts]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -263,6 +267,7 @@ class Switch(Service):
             server_name=SERVER_NAME,
             allow=ALLOW,
             supported=EXTENSIONS,
+            allow_events=ALLOW_EVENTS,
             limits=self._limits(snapshots),
         )
         registrar = Registrar()
@@ -289,14 +294,23 @@ class Switch(Service):
             CallRate(self._config.limits.calls_per_second),
         )
         listeners = _listeners(self._config)
+
+        def flow_lost(flow: Flow) -> None:
+            registrations.flow_lost(flow)
+            states.subscriptions.flow_lost(flow)
+
         sip = SipService(
             stack,
             listeners,
             reactor=self._reactor,
             clock=monotonic_s,
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
-            on_flow_lost=registrations.flow_lost,
-            is_flow_needed=lambda flow: registrar.has_flow(flow) or calls.has_flow(flow),
+            on_flow_lost=flow_lost,
+            is_flow_needed=lambda flow: (
+                registrar.has_flow(flow)
+                or states.subscriptions.has_flow(flow)
+                or calls.has_flow(flow)
+            ),
             tls=tls,
         )
         listening = Listening(sip, listeners)
@@ -306,6 +320,20 @@ class Switch(Service):
             now_s=monotonic_s,
             draw=lambda most: random.randint(0, most),
         )
+        states = PhoneStates(
+            stack,
+            Addresses(listening, config.advertised_address, hosts.where),
+            admission,
+            domains,
+            snapshots,
+            registrar,
+            database,
+            domain=config.domain,
+            now_s=monotonic_s,
+            now_us=utc_us,
+            token=tokens,
+        )
+        registrations.on_change = states.registration_changed
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
@@ -319,6 +347,7 @@ class Switch(Service):
             registrations=registrations,
             admission=admission,
             live=live,
+            subscriptions=states.subscriptions,
             settings=CallSettings(
                 domain=config.domain,
                 advertised=config.advertised_address,
@@ -329,7 +358,7 @@ class Switch(Service):
             now_us=utc_us,
             token=tokens,
         )
-        return calls, registrations, sip, hosts
+        return calls, registrations, states, sip, hosts
 
     async def _resolve_trunks(self, hosts: Hosts, snapshots: SnapshotHolder) -> None:
         """Have the trunks' destinations ready before the first call, and from then on."""

@@ -64,6 +64,13 @@ class LiveView(Protocol):
     def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """``show registrations``, likewise."""
 
+    @property
+    def subscription_count(self) -> int:
+        """How many subscriptions phones have."""
+
+    def subscription_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
+        """``show subscriptions``, likewise."""
+
 
 class ReadsAndWrites(RunsTransactions, Protocol):
     """``softswitch.store.database.Database``, as far as verbs need it."""
@@ -173,9 +180,12 @@ class ControlServer(Service):
 
     def _live_report(self, arguments: Arguments) -> Callable[[], list[dict[str, Any]]]:
         account = text(arguments, "account") or None
-        if arguments["what"] == "calls":
-            return self._live.call_report(account)
-        return self._live.registration_report(account)
+        reports = {
+            "calls": self._live.call_report,
+            "registrations": self._live.registration_report,
+            "subscriptions": self._live.subscription_report,
+        }
+        return reports[arguments["what"]](account)
 
     def _status(self, arguments: Arguments) -> Any:
         return {
@@ -186,6 +196,7 @@ class ControlServer(Service):
             "accounts": len(self._snapshots.current.accounts),
             "calls": len(self._live.calls()),
             "registrations": len(self._live.registrations()),
+            "subscriptions": self._live.subscription_count,
             **self._in_use(),
             "warnings": list(self._warnings()),
         }

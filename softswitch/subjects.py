@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-LIVE = ("registrations", "calls")  # only the running service knows
+LIVE = ("registrations", "calls", "subscriptions")  # only the running service knows
 STORED = (
     "accounts",
     "balance",

@@ -137,7 +137,7 @@ class Admission:
             return Answered(error.status_hint, str(error))
         if not self._domains.accepts(uri.host, flow):
             return Answered(404, f"{uri.host} is not a domain of this switch")
-        caller = self._caller(request, flow, snapshot, now_s)
+        caller = self.caller(request, flow, snapshot, now_s)
         if isinstance(caller, Answered):
             return caller
         if isinstance(caller, PhoneCaller) and not self._rate.allows(caller.account, now_s):
@@ -157,9 +157,10 @@ class Admission:
         state = CurrentState(snapshot, self._registrar, self._live, now_us)
         return route(RouteRequest(user, dialled, "", to_datetime(now_us)), snapshot, state)
 
-    def _caller(
+    def caller(
         self, request: Request, flow: Flow, snapshot: RoutingSnapshot, now_s: float
     ) -> PhoneCaller | TrunkCaller | Answered:
+        """Who sends a request, or the answer that asks for credentials or refuses."""
         known = identify(request, flow, self._domains, snapshot)
         if known is not None:
             return known

@@ -14,7 +14,10 @@ from softswitch.call.events import Side, Target
 from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER")
+ALLOW = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER"),
+    *("SUBSCRIBE", "NOTIFY"),
+)
 SDP_TYPE = ("Content-Type", "application/sdp")
 
 REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
@@ -59,6 +62,7 @@ class BranchLeg:
     bye: Request | None = None
     notifying: bool = False
     referrals: int = 0
+    ringing_to: str = ""  # To of the latest provisional response, with the phone's tag
     udp_target: Target | None = None
 
     @property

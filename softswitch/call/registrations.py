@@ -28,6 +28,12 @@ from softswitch.store.bindings import read_bindings, write_bindings
 
 log = Logger()
 
+OnChange = Callable[[Login, Request | None], None]
+
+
+def _nobody(_login: Login, _request: Request | None) -> None:
+    """Nobody is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegistrationView:
@@ -44,7 +50,11 @@ class RegistrationView:
 
 
 class Registrations:
-    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``."""
+    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``.
+
+    ``on_change(login, request)`` is told of each REGISTER that was accepted, and without a
+    request of each binding that is gone.
+    """
 
     WRITE_INTERVAL_S = 1.0
 
@@ -60,6 +70,7 @@ class Registrations:
         *,
         now_us: Callable[[], int],
     ) -> None:
+        self.on_change: OnChange = _nobody
         self._stack = stack
         self._registrar = registrar
         self._authenticator = authenticator
@@ -88,6 +99,8 @@ class Registrations:
                 tx, answer.status, answer.reason or None, headers=answer.headers, now_s=now_s
             )
             self._live.changed(login.account)
+            if answer.status == 200:
+                self.on_change(login, request)
         elif isinstance(outcome, Challenged):
             self._stack.respond(tx, outcome.status, headers=outcome.headers, now_s=now_s)
         else:
@@ -115,6 +128,7 @@ class Registrations:
             login = logins.get(bound.login)
             if login is not None:
                 self._live.changed(login.account)
+                self.on_change(login, None)
 
     def tick(self) -> None:
         """Drop what is over and write what changed; to be called every ``WRITE_INTERVAL_S``."""

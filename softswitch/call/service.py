@@ -36,7 +36,9 @@ from softswitch.call.records import hold_request, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
+from softswitch.call.subscriptions import Subscriptions
 from softswitch.call.targets import TargetFinder, Where
+from softswitch.call.user_subscriptions import UserSubscription
 from softswitch.call.view import LiveCalls
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId, new_call_id
@@ -105,6 +107,7 @@ class CallService(Service):
         registrations: Registrations,
         admission: Admission,
         live: LiveCalls,
+        subscriptions: Subscriptions,
         settings: CallSettings,
         now_s: MonotonicClock,
         now_us: Callable[[], int],
@@ -120,11 +123,14 @@ class CallService(Service):
         self._registrations = registrations
         self._admission = admission
         self._live = live
+        self._subscriptions = subscriptions
+        self._watch = subscriptions.watch
         self._settings = settings
         self._now_s = now_s
         self._now_us = now_us
         self._new_id = new_id
         self._calls: dict[CallId, LiveCall] = {}
+        self._watch.all_calls = self._calls.values
         self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
         self._timer: Timer | None = None
         self._timer_at_s = 0.0
@@ -171,6 +177,7 @@ class CallService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._every(Registrations.WRITE_INTERVAL_S, self._registrations.tick)
         self._every(SEEN_INTERVAL_S, self._journal)
+        self._every(Subscriptions.TICK_S, self._tell_subscribers)
 
     def stopService(self) -> Deferred[None]:
         """Refuse new calls, let running ones end for ``drain_s``, then end and settle them."""
@@ -180,6 +187,7 @@ class CallService(Service):
             tick.cancel()
         self._ticks.clear()
         self._registrations.tick()
+        self._subscriptions.write(self._now_s(), len(self._subscriptions))
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
@@ -226,16 +234,39 @@ class CallService(Service):
     def _request(self, event: sip_events.RequestReceived, now_s: float) -> None:
         tx, request, flow = event.transaction, event.request, event.flow
         if tx.in_dialog:
-            self._sip_side.in_dialog(tx, request, flow, now_s)
+            if request.method != "SUBSCRIBE" or not self._subscriptions.in_dialog(
+                tx, request, flow, now_s
+            ):
+                self._sip_side.in_dialog(tx, request, flow, now_s)
         elif request.method == "INVITE":
             self._invited(tx, request, flow, now_s)
         elif request.method == "REGISTER":
             self._registrations.received(tx, request, flow, now_s)
+        elif request.method == "SUBSCRIBE":
+            self._subscriptions.received(tx, request, flow, now_s)
         elif request.method == "OPTIONS":
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
-        else:  # BYE outside a dialog
+        else:  # BYE outside a dialog, NOTIFY of what nobody subscribed to
             self._stack.respond(tx, 481, now_s=now_s)
+
+    def _responded(self, event: sip_events.ResponseReceived, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is UserSubscription:
+            self._subscriptions.responded(owner, event, now_s)
+        else:
+            self._sip_side.responded(event, now_s)
+
+    def _failed(self, event: sip_events.RequestFailed, now_s: float) -> None:
+        owner = event.transaction.owner
+        if type(owner) is UserSubscription:
+            self._subscriptions.failed(owner, event, now_s)
+        else:
+            self._sip_side.failed(event, now_s)
+
+    def _tell_subscribers(self) -> None:
+        self._subscriptions.tick(self._now_s())
+        self._sip.flush()
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         if self._draining or len(self._calls) >= CALLS_MAX:
@@ -300,12 +331,16 @@ class CallService(Service):
             self._free_trunk(live.branches[event.branch])  # before the next one is looked for
         for action in live.machine.receive(event, now_s):
             _ACTIONS[type(action)](self, live, action, now_s)
+        if self._watch.on:
+            self._watch.call(live)
         self._media_side.flush()
 
     def _perform(self, live: LiveCall, now_s: float) -> None:
         """Carry out what a machine has to do without an input."""
         for action in live.machine.take_actions():
             _ACTIONS[type(action)](self, live, action, now_s)
+        if self._watch.on:
+            self._watch.call(live)
         self._media_side.flush()
 
     def _onward(self, user: PhoneCaller, dialled: str) -> Plan:
@@ -466,8 +501,8 @@ _SIP_EVENTS: dict[type, Callable[[CallService, Any, float], None]] = {
     sip_events.AckReceived: lambda self, event, now_s: self._sip_side.acked(event, now_s),
     sip_events.AckTimedOut: lambda self, event, now_s: self._sip_side.ack_timed_out(event, now_s),
     sip_events.CancelReceived: lambda self, event, now_s: self._sip_side.cancelled(event, now_s),
-    sip_events.ResponseReceived: lambda self, event, now_s: self._sip_side.responded(event, now_s),
-    sip_events.RequestFailed: lambda self, event, now_s: self._sip_side.failed(event, now_s),
+    sip_events.ResponseReceived: CallService._responded,
+    sip_events.RequestFailed: CallService._failed,
 }
 
 _ACTIONS: dict[type, Callable[[CallService, LiveCall, Any, float], None]] = {

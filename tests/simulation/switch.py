@@ -19,12 +19,14 @@ from sip.dns_records import Question
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.stack import Limits, Stack
+from softswitch.call.addresses import Addresses
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import Answered
 from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
+from softswitch.call.phone_states import PhoneStates
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
@@ -196,6 +198,21 @@ class SimulatedSwitch:
         )
         hosts = Hosts(ask, {"udp": ("A",), "tcp": ("A",)}, now_s=self.now_s, draw=lambda _: 0)
         hosts.keep([trunk.destination for trunk in snapshot.trunks.values()])
+        admission = Admission(authenticator, domains, registrar, self.live, CallRate(0))
+        self.states = PhoneStates(
+            self.stack,
+            Addresses(self, "", hosts.where),
+            admission,
+            domains,
+            snapshots,
+            registrar,
+            self.store,
+            domain="switch",
+            now_s=self.now_s,
+            now_us=self.now_us,
+            token=lambda: f"{address.host.replace('.', 'x')}s{next(tokens)}",
+        )
+        registrations.on_change = self.states.registration_changed
         calls = count(1)
         self.calls = CallService(
             reactor=WireReactor(wire),
@@ -208,8 +225,9 @@ class SimulatedSwitch:
             snapshots=snapshots,
             registrar=registrar,
             registrations=registrations,
-            admission=Admission(authenticator, domains, registrar, self.live, CallRate(0)),
+            admission=admission,
             live=self.live,
+            subscriptions=self.states.subscriptions,
             settings=CallSettings("switch", "", CALL_MAX_S, 0.0),
             now_s=self.now_s,
             now_us=self.now_us,
