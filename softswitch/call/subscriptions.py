@@ -207,11 +207,11 @@ class Subscriptions:
         now_s: float,
     ) -> None:  # fmt: skip
         """Raises RemoteError with the status that refuses."""
+        sub.check_size(request)
+        kept.dialog.accepts(request)
         asked = sub.parse_subscribe(request)
         if (asked.package, asked.event) != (kept.package, kept.subscription.event):
             raise RemoteError("a dialog has one subscription here", 489)
-        sub.check_size(request)
-        kept.dialog.accepts(request)
         self._table.move(kept, flow)
         kept.dialog.contact = self._addresses.contact(flow, request.uri)
         reason = self._why_over(kept)

@@ -31,6 +31,7 @@ from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
+from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.call.view import LiveCalls
 from softswitch.ids import CallId
 from softswitch.routing.model import RoutingSnapshot
@@ -179,11 +180,12 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}t{next(tokens)}",
             server_name="switch",
             allow=ALLOW,
+            allow_events=ALLOW_EVENTS,
             supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
         snapshots = SnapshotHolder(snapshot)
-        registrar = Registrar()
+        registrar = self.registrar = Registrar()
         authenticator = Authenticator("switch", Nonces(bytes(32)), ("MD5",))
         domains = Domains("switch", "static", [address.host])
         registrations = Registrations(
