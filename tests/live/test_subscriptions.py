@@ -1,0 +1,148 @@
+"""Lamps of phones that we did not write: calls, registrations, messages, a restart."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.live.conftest import Stage
+from tests.live.service import DOMAIN, Service, eventually
+from tests.live.sipp import Sipp
+from tests.live.world import account, login, world
+
+ACCOUNT = "000000212"
+CSEQ = re.compile(r"^CSeq: (\d+) NOTIFY\r?$", re.MULTILINE)
+
+
+def lamp(stage: Stage, service: Service, resource: str, **more: object) -> Sipp:
+    """A SIPp of user 100 that subscribes to a user."""
+    return stage.caller(service, ACCOUNT, "100", "subscribe", number=resource, **more)
+
+
+def received(messages: str) -> list[str]:
+    """The NOTIFYs that SIPp got, in order, without repetitions."""
+    found: dict[str, str] = {}
+    for message in messages.split("-----------------------------------------------"):
+        if "\nNOTIFY sip:" in message and " received " in message:
+            (number,) = CSEQ.findall(message)
+            found.setdefault(number, message)
+    return list(found.values())
+
+
+def dialog_states(messages: str) -> list[str]:
+    """What a lamp showed, one word a NOTIFY."""
+    return [
+        "+".join(re.findall(r"<state>(\w+)</state>", notify)) or "idle"
+        for notify in received(messages)
+    ]
+
+
+def subscribed(service: Service, count: int) -> list[dict[str, object]]:
+    """The subscriptions, waited for."""
+    return eventually(lambda: service.show("subscriptions"), lambda rows: len(rows) == count)
+
+
+def test_a_lamp_through_a_whole_call(stage: Stage) -> None:
+    """Idle, ringing, talking, idle, as dialog-info; shown by ``show`` and counted by ``status``."""
+    service = stage.service(world(account()))
+    anna = stage.phone(service, ACCOUNT, "101")
+    bob = stage.phone(service, ACCOUNT, "102", says="second", answer="manual")
+    watching = lamp(stage, service, "102", until="terminated./state")
+    (row,) = subscribed(service, 1)
+    assert row["account"] == ACCOUNT
+    assert (row["extension"], row["package"], row["resource"]) == ("100", "dialog", "102")
+    assert str(row["contact"]).startswith(f"sip:{login(ACCOUNT, '100')}@")
+    assert row["expires_at"]
+    assert "subscriptions: 1" in service.ok("status")
+    anna.dial("102")
+    bob.wait_for("CALL_INCOMING")
+    assert eventually(lambda: "early" in dialog_states(watching.messages()), within_s=2)
+    bob.answer()
+    anna.wait_for("CALL_ESTABLISHED")
+    assert eventually(lambda: "confirmed" in dialog_states(watching.messages()), within_s=2)
+    anna.hang_up()
+    states = dialog_states(watching.finish())
+    assert [state for state in states if state != "trying"] == [
+        *("idle", "early", "confirmed", "terminated"),
+    ]
+
+
+def test_an_unregistered_user_is_told_from_an_idle_one(stage: Stage) -> None:
+    """open while the phone is there, closed when it has left."""
+    service = stage.service(world(account()))
+    bob = stage.phone(service, ACCOUNT, "102")
+    watching = [
+        lamp(stage, service, "102", event=event, until=".closed.")
+        for event in ("dialog", "presence")
+    ]
+    contacts = lamp(stage, service, "102", event="reg", until="state=.init")
+    subscribed(service, 3)
+    bob.leave()
+    for sipp in watching:
+        states = [re.findall(r">(open|closed)<", told) for told in received(sipp.finish())]
+        assert states == [["open"], ["closed"]]
+    assert 'state="active" event="registered"' in received(contacts.finish())[0]
+
+
+def test_a_restart_in_the_middle(stage: Stage) -> None:
+    """The subscription goes on: the state anew, numbers that rise, and the next call is told."""
+    service = stage.service(world(account()))
+    bob = stage.phone(service, ACCOUNT, "102", says="second")
+    anna = stage.phone(service, ACCOUNT, "101")
+    watching = lamp(stage, service, "102", until="terminated./state")
+    subscribed(service, 1)
+    assert eventually(lambda: len(received(watching.messages())) == 1)
+    assert service.stop() == 0
+    service.start()
+    assert len(service.show("subscriptions")) == 1
+    assert eventually(lambda: len(received(watching.messages())) == 2)
+    anna.dial("102")
+    anna.wait_for("CALL_ESTABLISHED")
+    assert eventually(lambda: "confirmed" in dialog_states(watching.messages()), within_s=3)
+    anna.hang_up()
+    messages = watching.finish()
+    numbers = [int(number) for told in received(messages) for number in CSEQ.findall(told)]
+    assert numbers == sorted(set(numbers))
+    assert dialog_states(messages)[:2] == ["idle", "idle"]
+    assert bob.calls_seen() == 1
+
+
+def test_481_ends_it(stage: Stage) -> None:
+    """A phone that does not know the subscription is not told again."""
+    service = stage.service(world(account()))
+    lamp(stage, service, "102", code=481, until="active").finish()
+    assert subscribed(service, 0) == []
+
+
+@pytest.mark.parametrize(("resource", "code"), [("555", 404), ("102", 403)])
+def test_refusals(stage: Stage, resource: str, code: int) -> None:
+    """Nobody, and another's mailbox."""
+    service = stage.service(world(account()))
+    sipp = lamp(stage, service, resource, event="message-summary", timeout_s=5)
+    assert eventually(lambda: f"SIP/2.0 {code}" in sipp.messages())
+    assert service.show("subscriptions") == []
+
+
+def test_baresip_follows_the_presence_of_a_contact(stage: Stage) -> None:
+    """Offline while nobody is registered, online afterwards, as its address book shows."""
+    service = stage.service(world(account()))
+    contact = f'"Bob" <sip:102@{DOMAIN}>;presence=p2p\n'
+    anna = stage.phone(service, ACCOUNT, "101", modules=("contact", "presence"), contacts=contact)
+    (row,) = subscribed(service, 1)
+    assert (row["package"], row["resource"]) == ("presence", "102")
+    assert eventually(lambda: "Offline" in anna.address_book()), anna.address_book()
+    bob = stage.phone(service, ACCOUNT, "102", says="second")
+    assert eventually(lambda: "Online" in anna.address_book()), anna.address_book()
+    bob.leave()
+    assert eventually(lambda: "Offline" in anna.address_book()), anna.address_book()
+
+
+def test_baresip_asks_for_its_messages(stage: Stage) -> None:
+    """By its own login as Request-URI; and it is told without asking when it registers."""
+    service = stage.service(world(account()))
+    anna = stage.phone(service, ACCOUNT, "101", modules=("mwi",))
+    (row,) = subscribed(service, 1)
+    assert (row["package"], row["resource"]) == ("message-summary", "101")
+    assert eventually(lambda: anna.output().count("Voice-Message: 0/0 (0/0)") >= 2)
+    assert "Message-Account: sip:883140002120101@" in anna.output()
