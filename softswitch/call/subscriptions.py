@@ -47,8 +47,10 @@ from softswitch.store.subscriptions import read_subscriptions, write_subscriptio
 log = Logger()
 
 NOTIFIES_PER_TURN = 25
-"""Looked at in one tick: with some 0.2 ms each the reactor is kept for 5 ms, and 500 a second go
-out. After a restart, when everybody is told, the last of 10,000 waits for 20 s."""
+"""Sent in one tick: with some 0.15 ms each the reactor is kept for 4 ms, and 500 a second go out.
+After a restart, when everybody is told, the last of 10,000 waits for 20 s."""
+LOOKS_PER_TURN = 250
+"""Looked at in one tick, whether there is news or not: some 10 us each."""
 WRITE_INTERVAL_S = 1.0
 ROWS_PER_WRITE = 500
 RETRY_AFTER_S = 60  # to whom there is no room for
@@ -112,6 +114,7 @@ class Subscriptions:
         self._timers: TimerHeap[UserSubscription] = TimerHeap()
         self._to_look_at: dict[str, UserSubscription] = {}
         self._write_at_s = 0.0
+        self._sent = 0
 
     def __len__(self) -> int:
         return len(self._table)
@@ -262,32 +265,37 @@ class Subscriptions:
         """Tell what changed, end what is over, write what is to be kept; every ``TICK_S``."""
         for user in self.watch.take_changed() if self.watch.on else ():
             self._to_look_at.update(self._table.of_resource(user))
-        left = self._wake(now_s, NOTIFIES_PER_TURN)
-        while left and self._to_look_at:
-            tag = next(iter(self._to_look_at))
-            self._look(self._to_look_at.pop(tag), now_s)
-            left -= 1
+        sent_most = self._sent + NOTIFIES_PER_TURN
+        for _ in range(LOOKS_PER_TURN):
+            kept = self._next(now_s)
+            if kept is None:
+                break
+            self._look(kept, now_s)
+            if self._sent >= sent_most:
+                break
         if now_s >= self._write_at_s:
             self._write_at_s = now_s + WRITE_INTERVAL_S
             self.write(now_s)
 
-    def _wake(self, now_s: float, most: int) -> int:
-        while most and (kept := self._timers.pop_due(now_s)) is not None:
-            most -= 1
-            reason = self._why_over(kept)
-            if reason is None:
-                action = kept.subscription.wake(now_s)
-            else:
-                action = kept.subscription.end(reason, now_s)
-            self._do(kept, action, now_s)
-        return most
+    def _next(self, now_s: float) -> UserSubscription | None:
+        """What is to be looked at: what is due, then what may have news."""
+        kept = self._timers.pop_due(now_s)
+        if kept is None and self._to_look_at:
+            kept = self._to_look_at.pop(next(iter(self._to_look_at)))
+        return kept
 
     def _look(self, kept: UserSubscription, now_s: float) -> None:
         subscription, reason = kept.subscription, self._why_over(kept)
+        due_s = subscription.due_s
         if reason is not None:
-            self._do(kept, subscription.end(reason, now_s), now_s)
+            action = subscription.end(reason, now_s)
+        elif due_s is not None and due_s <= now_s:
+            action = subscription.wake(now_s)
         elif self._state(kept) != subscription.told:
-            self._do(kept, subscription.step(Input.NEWS, now_s), now_s)
+            action = subscription.step(Input.NEWS, now_s)
+        else:
+            return
+        self._do(kept, action, now_s)
 
     def _do(self, kept: UserSubscription, action: Action | None, now_s: float) -> None:
         if action is Action.FORGET:
@@ -307,6 +315,7 @@ class Subscriptions:
         subscription.told = state
         notify = subscription.notify(package.content_type, body, now_s)
         flow = kept.dialog.flow
+        self._sent += 1
         self._stack.request(notify, flow, now_s, kept, self._addresses.sent_by(flow))
 
     def _rearm(self, kept: UserSubscription) -> None:

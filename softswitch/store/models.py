@@ -233,7 +233,7 @@ class MessageWaiting(Base):
     """How many voice messages a user has; no row is none."""
 
     __tablename__ = "message_waiting"
-    account: Mapped[str] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    account: Mapped[str] = mapped_column(String(9), primary_key=True)
     extension: Mapped[str] = mapped_column(String(6), primary_key=True)
     new_count: Mapped[int] = mapped_column(Integer)
     old_count: Mapped[int] = mapped_column(Integer)

@@ -11,6 +11,8 @@ from sip.message import Request
 from sip.state_documents import Messages
 from sip.subscription import EXPIRES_MAX_S, NOTIFY_INTERVAL_S
 from softswitch.call.phone_states import PhoneStates
+from softswitch.call.subscription_table import SubscriptionLimits, SubscriptionTable
+from softswitch.call.subscriptions import NOTIFIES_PER_TURN
 from softswitch.call.user_states import PACKAGES
 from softswitch.call.user_subscriptions import CSEQ_AHEAD
 from softswitch.ids import Extension
@@ -490,3 +492,84 @@ def test_options_and_strangers() -> None:
         if method == "OPTIONS":
             assert lamp.answers[0].first("allow-events") == ", ".join(PACKAGES)
     assert statuses == {"OPTIONS": [200], "NOTIFY": [481], "PUBLISH": [405]}
+
+
+def test_a_calls_dialog_has_nothing_to_subscribe_to() -> None:
+    """489 with Allow-Events, and the call goes on; in a dialog that is none, 481."""
+    world = World("101", "102")
+    caller = world.phone("101")
+    world.phone("102")
+    world.call(caller, "102", talk_s=10)
+    world.run(5)
+    dialog = caller.parties[0].dialog
+    assert dialog is not None
+    answers: list[int] = []
+    for tag in (dialog.remote_tag, "nobody"):
+        dialog.remote_tag = tag
+        for method in ("SUBSCRIBE", "NOTIFY"):
+            request = dialog.request(method, [("Event", "refer")])
+            tx = caller.send(request, caller.parties[0], caller.flow)
+            world.run(1)
+            answers.append(tx.final_status)
+    assert answers == [489, 489, 481, 481]
+    assert world.switch.calls.calls_up == 1
+
+
+def test_a_lost_connection_ends_what_came_over_it_quietly() -> None:
+    """And it has no row; the connection is needed while it lives."""
+    world = World("101", "102")
+    panel = world.panel("101")
+    panel.flow = panel.flow._replace(transport="tcp", connection=4)
+    lamp = panel.subscribe("102")
+    world.run(2)
+    assert lamp.statuses == [407, 200]  # the static IP user is known by UDP alone
+    flow = panel.flow._replace(local=panel.flow.remote, remote=panel.flow.local)
+    assert world.subscriptions.has_flow(flow)
+    assert world.switch.store.rows("SELECT tag FROM subscription") == []
+    world.subscriptions.flow_lost(flow)
+    world.run(2)
+    assert not world.subscriptions.has_flow(flow)
+    assert len(world.subscriptions) == 0
+    assert len(lamp.notifies) == 1
+
+
+def test_beyond_the_limit_of_a_user() -> None:
+    """403, and what stands goes on; a fetch counts as long as it lasts."""
+    world = World("101", "102")
+    world.subscriptions._table = SubscriptionTable(SubscriptionLimits(user_max=2))
+    panel = world.panel("101")
+    lamps = [panel.subscribe("102", event) for event in ("dialog", "presence", "reg")]
+    world.run(1)
+    assert [lamp.statuses for lamp in lamps] == [[200], [200], [403]]
+    panel.again(lamps[0], 0)
+    world.run(1)
+    late = panel.subscribe("102", "reg")
+    world.run(1)
+    assert late.statuses == [200]
+
+
+def test_beyond_the_limit_of_all() -> None:
+    """503 with Retry-After."""
+    world = World("101", "102")
+    world.subscriptions._table = SubscriptionTable(SubscriptionLimits(total_max=0))
+    lamp = world.panel("101").subscribe("102")
+    world.run(1)
+    assert lamp.statuses == [503]
+    assert lamp.answers[0].first("retry-after") == "60"
+
+
+def test_a_thousand_lamps_are_told_a_few_at_a_time() -> None:
+    """No tick sends more than its share, and all are told in the end."""
+    world = World(*map(str, range(101, 141)))
+    panels = [world.panel(str(extension)) for extension in range(101, 141)]
+    user = PhoneCaller(ACCOUNT, Extension("150"))
+    lamps = [panel.subscribe("150") for panel in panels for _ in range(5)]
+    world.run(5)
+    world.wire.log = []
+    register(panels[0], 600)
+    world.subscriptions.watch.user(user)
+    world.run(0.06)
+    sent = [data for _, data, _ in world.wire.log if data.startswith(b"NOTIFY")]
+    assert 0 < len(sent) <= 2 * NOTIFIES_PER_TURN
+    world.run(3)
+    assert {basic(lamp.notifies[-1]) for lamp in lamps} == {"open"}

@@ -41,9 +41,6 @@ def upgrade() -> None:
         sa.Column("extension", sa.String(6), nullable=False),
         sa.Column("new_count", sa.Integer(), nullable=False),
         sa.Column("old_count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account"], ["account.id"], name="fk_message_waiting_account_account"
-        ),
         sa.PrimaryKeyConstraint("account", "extension", name="pk_message_waiting"),
     )
 
