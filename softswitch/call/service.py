@@ -242,11 +242,14 @@ class CallService(Service):
             self._invited(tx, request, flow, now_s)
         elif request.method == "REGISTER":
             self._registrations.received(tx, request, flow, now_s)
-        elif request.method == "SUBSCRIBE":
-            self._subscriptions.received(tx, request, flow, now_s)
         elif request.method == "OPTIONS":
             headers = (("Accept", "application/sdp"),)
             self._stack.respond(tx, 503 if self._draining else 200, headers=headers, now_s=now_s)
+        elif request.method == "SUBSCRIBE":
+            if self._draining:  # it would not be kept
+                self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
+            else:
+                self._subscriptions.received(tx, request, flow, now_s)
         else:  # BYE outside a dialog, NOTIFY of what nobody subscribed to
             self._stack.respond(tx, 481, now_s=now_s)
 

@@ -5,6 +5,7 @@ mailboxes as they are at that moment. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sip import state_documents as documents
@@ -20,6 +21,8 @@ from softswitch.routing.model import User
 from softswitch.routing.plan import PhoneCaller
 
 CONTACTS_MAX = 10  # in one reginfo; a login has no more
+CALLS_MAX = 32
+"""Looked at for one user, the oldest: a static IP user may be an exchange with hundreds of them."""
 
 
 class UserStates:
@@ -51,9 +54,8 @@ class UserStates:
 
     def dialogs(self, who: PhoneCaller) -> tuple[DialogInfo, ...]:
         """The calls of a user as his phones have them."""
-        return documents.most_telling(
-            dialog for live in self._watch.calls(who) for dialog in _dialogs(live, who)
-        )
+        calls = islice(self._watch.calls(who), CALLS_MAX)
+        return documents.most_telling(d for live in calls for d in _dialogs(live, who))
 
 
 def _dialogs(live: LiveCall, who: PhoneCaller) -> Iterator[DialogInfo]:

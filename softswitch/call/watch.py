@@ -32,7 +32,8 @@ class Watch:
         self._changed: set[PhoneCaller] = set()
 
     def begin(self) -> None:
-        """Somebody subscribes."""
+        """Somebody subscribes: from here on calls are noted. The first one of all finds those that
+        are up by walking over them, 2 us each."""
         if not self.on:
             self.on = True
             for live in self.all_calls():

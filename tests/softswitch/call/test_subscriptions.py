@@ -412,6 +412,10 @@ def test_on_a_bad_network_the_last_word_is_right(seed: int) -> None:
     assert set(dialog_states(newest)) <= {"terminated"}
     numbers = [notify.cseq.number for notify in lamp.notifies]
     assert numbers == sorted(set(numbers))
+    watch = world.subscriptions.watch
+    assert not [
+        user for user in map(Extension, ("101", "102")) if watch.calls(PhoneCaller(ACCOUNT, user))
+    ]
 
 
 def test_a_restart_goes_on_with_the_next_notify() -> None:
