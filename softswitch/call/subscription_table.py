@@ -22,7 +22,7 @@ OVERLOADED = 503  # others have them: later there may be room
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionLimits:
-    """Each costs some 4 kB, and a row. ``user_max``: a panel of a hundred lamps, twice, and what a
+    """Each costs some 2 kB, and a row. ``user_max``: a panel of a hundred lamps, twice, and what a
     phone forgets when it is switched off. ``source_max``: an office of fifty such panels behind one
     address."""
 

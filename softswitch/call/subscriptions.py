@@ -46,11 +46,11 @@ from softswitch.store.subscriptions import read_subscriptions, write_subscriptio
 
 log = Logger()
 
-NOTIFIES_PER_TURN = 25
-"""Sent in one tick: with some 0.15 ms each the reactor is kept for 4 ms, and 500 a second go out.
-After a restart, when everybody is told, the last of 10,000 waits for 20 s."""
+NOTIFIES_PER_TURN = 40
+"""Sent in one tick: with some 80 us each the reactor is kept for 3 ms, and 800 a second go out.
+After a restart, when everybody is told, the last of 10,000 waits for 13 s."""
 LOOKS_PER_TURN = 250
-"""Looked at in one tick, whether there is news or not: some 10 us each."""
+"""Looked at in one tick, whether there is news or not: some 6 us each."""
 WRITE_INTERVAL_S = 1.0
 ROWS_PER_WRITE = 500
 RETRY_AFTER_S = 60  # to whom there is no room for
