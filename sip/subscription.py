@@ -152,8 +152,8 @@ def parse_subscribe(request: Request) -> Asked:
     if not is_token(package):
         raise RemoteError("a SUBSCRIBE names one event", 489)
     event_id = parse_params(f";{rest}" if rest else "", "Event").get("id") or ""
-    if len(event_id) > EVENT_ID_CHARS_MAX:
-        raise RemoteError(f"Event: id of {len(event_id)} characters")
+    if len(event_id) > EVENT_ID_CHARS_MAX or not (event_id == "" or is_token(event_id)):
+        raise RemoteError(f"Event: id {event_id[:20]!r} is no token, or too long")
     expires_s = request.expires
     if expires_s is None:
         expires_s = EXPIRES_DEFAULT_S

@@ -12,6 +12,7 @@ from softswitch.call.credit import RunsCallWork
 from softswitch.call.identify import Domains
 from softswitch.call.message_waiting import MessageWaiting
 from softswitch.call.registrar import Registrar
+from softswitch.call.subscribe_admission import SubscribeAdmission
 from softswitch.call.subscriptions import Subscriptions
 from softswitch.call.unsolicited import UnsolicitedNotify
 from softswitch.call.user_states import UserStates
@@ -45,8 +46,7 @@ class PhoneStates:
         self.subscriptions = Subscriptions(
             stack,
             addresses,
-            admission,
-            domains,
+            SubscribeAdmission(admission, domains),
             snapshots,
             UserStates(registrar, self.watch, self.waiting.count, now_us),
             self.watch,

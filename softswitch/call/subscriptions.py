@@ -19,16 +19,14 @@ from sip.errors import RemoteError
 from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Flow
 from sip.message import Request
-from sip.params import NO_PARAMS
 from sip.stack import Stack
 from sip.subscription import Action, Asked, Input, Reason, Subscription
 from sip.timers import TimerHeap
 from sip.transaction import Headers, ServerTransaction
-from sip.uri import SipUri, parse_uri
 from softswitch.call.addresses import Addresses
-from softswitch.call.admission import Admission, Answered
+from softswitch.call.admission import Answered
 from softswitch.call.credit import RunsCallWork
-from softswitch.call.identify import Domains
+from softswitch.call.subscribe_admission import SubscribeAdmission, Wanted
 from softswitch.call.subscription_table import OVERLOADED, SubscriptionLimits, SubscriptionTable
 from softswitch.call.user_states import ALLOW_EVENTS, PACKAGES, UserStates
 from softswitch.call.user_subscriptions import (
@@ -40,7 +38,7 @@ from softswitch.call.user_subscriptions import (
 from softswitch.call.watch import Watch
 from softswitch.ids import AccountId, Extension
 from softswitch.routing.model import RoutingSnapshot, User
-from softswitch.routing.plan import PhoneCaller, TrunkCaller
+from softswitch.routing.plan import PhoneCaller
 from softswitch.snapshot import SnapshotHolder
 from softswitch.store.subscriptions import read_subscriptions, write_subscriptions
 
@@ -73,15 +71,6 @@ class SubscriptionView(NamedTuple):
     expires_us: int
 
 
-class Wanted(NamedTuple):
-    """A SUBSCRIBE that may be obeyed."""
-
-    asked: Asked
-    user: PhoneCaller
-    resource: PhoneCaller
-    entity: str
-
-
 class Subscriptions:
     """All subscriptions of phones. ``watch`` is noted what changes."""
 
@@ -91,8 +80,7 @@ class Subscriptions:
         self,
         stack: Stack,
         addresses: Addresses,
-        admission: Admission,
-        domains: Domains,
+        admission: SubscribeAdmission,
         snapshots: SnapshotHolder,
         states: UserStates,
         watch: Watch,
@@ -105,7 +93,6 @@ class Subscriptions:
         self._stack = stack
         self._addresses = addresses
         self._admission = admission
-        self._domains = domains
         self._snapshots = snapshots
         self._states = states
         self._database = database
@@ -137,7 +124,7 @@ class Subscriptions:
     def received(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         """A SUBSCRIBE outside a dialog."""
         try:
-            wanted = self._decide(request, flow, now_s)
+            wanted = self._admission.decide(request, flow, self._snapshot, now_s)
             if isinstance(wanted, Answered):
                 headers = wanted.headers or _EXTRA.get(wanted.status, ())
                 self._stack.respond(
@@ -161,29 +148,6 @@ class Subscriptions:
         except RemoteError as error:
             self._refuse(tx, error, now_s)
         return True
-
-    def _decide(self, request: Request, flow: Flow, now_s: float) -> Wanted | Answered:
-        """Raises RemoteError with the status that refuses."""
-        uri, asked, snapshot = parse_uri(request.uri), sub.parse_subscribe(request), self._snapshot
-        if not self._domains.accepts(uri.host, flow):
-            return Answered(404, f"{uri.host} is not a domain of this switch")
-        package = PACKAGES.get(asked.package)
-        if package is None:
-            return Answered(489)
-        caller = self._admission.caller(request, flow, snapshot, now_s)
-        if isinstance(caller, Answered):
-            return caller
-        if isinstance(caller, TrunkCaller):
-            return Answered(403, "carriers have nothing to subscribe to")
-        resource = _resource(snapshot, caller, uri)
-        if resource is None:
-            return Answered(404)
-        if package.is_private and resource != caller:
-            return Answered(403, "this is for the user alone")
-        if not sub.accepts(request, package.content_type):
-            return Answered(406, f"it is told as {package.content_type}")
-        entity = uri._replace(params=NO_PARAMS, headers=(), password=None, port=None)
-        return Wanted(asked, caller, resource, str(entity))
 
     def _begin(
         self, tx: ServerTransaction, request: Request, flow: Flow, wanted: Wanted, now_s: float
@@ -386,18 +350,6 @@ class Subscriptions:
 def _write(connection: Connection, rows: Sequence[SubscriptionRow], deletes: list[str]) -> None:
     """In the database's thread."""
     write_subscriptions(connection, [row._asdict() for row in rows], deletes)
-
-
-def _resource(snapshot: RoutingSnapshot, user: PhoneCaller, uri: SipUri) -> PhoneCaller | None:
-    """The user of the same account that a Request-URI names, by extension or by SIP login."""
-    account, name = snapshot.accounts.get(user.account), uri.user or ""
-    if account is None or uri.scheme == "tel":
-        return None
-    login = snapshot.logins.get(name)
-    if login is not None and login.account == user.account:
-        return PhoneCaller(user.account, login.extension)
-    extension = Extension(name)
-    return PhoneCaller(user.account, extension) if extension in account.users else None
 
 
 def _is_same(old: UserSubscription, dialog: Dialog, asked: Asked) -> bool:

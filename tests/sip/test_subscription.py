@@ -207,6 +207,7 @@ def test_a_subscribe_is_read(headers: dict[str, str], asked: Asked) -> None:
         ({"Event": "dialog", "Expires": "59"}, 423),
         ({"Event": "dialog", "Expires": "soon"}, 400),
         ({"Event": "dialog;=x"}, 400),
+        ({"Event": 'dialog;id="\x00"'}, 400),
         ({"Event": f"dialog;id={'1' * 65}"}, 400),
     ],
 )

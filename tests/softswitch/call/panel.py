@@ -198,3 +198,24 @@ class World:
     def run(self, seconds: float) -> None:
         """Let time pass."""
         self.wire.run(self.wire.now_s + seconds)
+
+
+def register(panel: Panel, expires_s: int, *extra: tuple[str, str]) -> None:
+    """Put a binding of user 150 through the registrar, as an authenticated REGISTER does."""
+    request = Request.build(
+        "REGISTER",
+        "sip:switch",
+        [
+            ("From", f"<sip:{REGISTERING}@switch>;tag=r"),
+            ("To", f"<sip:{REGISTERING}@switch>"),
+            ("Call-ID", "r@150"),
+            ("CSeq", f"{panel.wire.now_s:.0f} REGISTER"),
+            ("Contact", f"<sip:ivo@{panel.flow.local}>;expires={expires_s}"),
+            *extra,
+        ],
+    )
+    world = panel.world
+    flow = panel.flow._replace(local=panel.flow.remote, remote=panel.flow.local)
+    world.switch.registrar.register(REGISTERING, request, flow, world.switch.now_us())
+    login = world.snapshot.logins[REGISTERING]
+    world.switch.states.registration_changed(login, request)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from sip.message import Request
 from sip.state_documents import Messages
 from sip.subscription import EXPIRES_MAX_S, NOTIFY_INTERVAL_S
-from softswitch.call.phone_states import PhoneStates
 from softswitch.call.subscription_table import SubscriptionLimits, SubscriptionTable
 from softswitch.call.subscriptions import NOTIFIES_PER_TURN
 from softswitch.call.user_states import PACKAGES
@@ -19,7 +20,7 @@ from softswitch.ids import Extension
 from softswitch.routing.plan import PhoneCaller
 from tests.simulation.phone import Answering
 from tests.simulation.wire import Weather
-from tests.softswitch.call.panel import ACCOUNT, CARRIER, REGISTERING, Lamp, Panel, World
+from tests.softswitch.call.panel import ACCOUNT, CARRIER, REGISTERING, Lamp, Panel, World, register
 
 STATE = "{urn:ietf:params:xml:ns:dialog-info}state"
 BASIC = "{urn:ietf:params:xml:ns:pidf}basic"
@@ -128,27 +129,6 @@ def test_presence_is_busy_on_the_phone() -> None:
     assert {basic(notify) for notify in called.notifies} == {"open"}
 
 
-def register(panel: Panel, expires_s: int, *extra: tuple[str, str]) -> None:
-    """Put a binding of user 150 through the registrar, as an authenticated REGISTER does."""
-    request = Request.build(
-        "REGISTER",
-        "sip:switch",
-        [
-            ("From", f"<sip:{REGISTERING}@switch>;tag=r"),
-            ("To", f"<sip:{REGISTERING}@switch>"),
-            ("Call-ID", "r@150"),
-            ("CSeq", f"{panel.wire.now_s:.0f} REGISTER"),
-            ("Contact", f"<sip:ivo@{panel.flow.local}>;expires={expires_s}"),
-            *extra,
-        ],
-    )
-    world = panel.world
-    flow = panel.flow._replace(local=panel.flow.remote, remote=panel.flow.local)
-    world.switch.registrar.register(REGISTERING, request, flow, world.switch.now_us())
-    login = world.snapshot.logins[REGISTERING]
-    world.switch.states.registration_changed(login, request)
-
-
 def test_an_unregistered_user_is_told_from_an_idle_one() -> None:
     """In dialog-info, presence and reg; by extension and by login."""
     world = World("101")
@@ -167,52 +147,6 @@ def test_an_unregistered_user_is_told_from_an_idle_one() -> None:
     world.run(2)
     assert [basic(lamp.notifies[-1]) for lamp in lamps[:2]] == ["closed", "closed"]
     assert [len(lamp.notifies) for lamp in lamps] == [3, 3, 3]
-
-
-def test_messages_light_the_own_lamp_only() -> None:
-    """0 at first; told on change; another's mailbox is 403."""
-    world = World("101", "102")
-    panel = world.panel("101")
-    lamp, others = (
-        panel.subscribe("101", "message-summary"),
-        panel.subscribe("102", "message-summary"),
-    )
-    world.run(1)
-    assert others.statuses == [403]
-    assert "Voice-Message: 0/0 (0/0)" in lamp.body
-    world.switch.states.waiting.put(PhoneCaller(ACCOUNT, Extension("101")), Messages(2, 1))
-    world.switch.states.waiting.put(PhoneCaller(ACCOUNT, Extension("102")), Messages(7, 0))
-    world.run(1)
-    assert "Messages-Waiting: yes\r\n" in lamp.body
-    assert "Voice-Message: 2/1 (0/0)" in lamp.body
-    assert len(lamp.notifies) == 2
-
-
-def test_phones_that_allow_notify_are_told_of_messages_unasked() -> None:
-    """Once when they register, at each change, and not when they subscribe."""
-    world = World("101")
-    ivo, user = world.panel("150"), PhoneCaller(ACCOUNT, Extension("150"))
-    waiting = world.switch.states.waiting
-    register(ivo, 600)
-    world.run(1)
-    assert ivo.unsolicited == []  # it did not say that it takes NOTIFY
-    register(ivo, 600, ("Allow", "INVITE, NOTIFY"))
-    register(ivo, 600, ("Allow", "INVITE, NOTIFY"))
-    world.run(1)
-    assert [n.first("event") for n in ivo.unsolicited] == ["message-summary"]
-    assert ivo.unsolicited[0].uri == "sip:ivo@10.0.1.50:5060"
-    waiting.put(user, Messages(1, 0))
-    world.run(1)
-    assert b"Voice-Message: 1/0" in ivo.unsolicited[-1].body
-    ivo.subscribe("150", "message-summary")
-    world.run(1)
-    waiting.put(user, Messages(2, 0))
-    world.run(1)
-    assert len(ivo.unsolicited) == 2
-    register(ivo, 0)
-    waiting.put(user, Messages(3, 0))
-    world.run(1)
-    assert len(ivo.unsolicited) == 2
 
 
 def test_phones_authenticate() -> None:
@@ -457,19 +391,6 @@ def test_every_notify_is_numbered_beyond_the_row_that_a_crash_leaves() -> None:
         assert kept >= lamp.notifies[-1].cseq.number
 
 
-def test_messages_outlive_a_restart() -> None:
-    """The counts are in the store."""
-    world = World("101")
-    user = PhoneCaller(ACCOUNT, Extension("101"))
-    world.switch.states.waiting.put(user, Messages(3, 4))
-    world.switch.states.waiting.put(user, Messages(3, 5))
-    states: PhoneStates = World("101").switch.states
-    states.waiting._database = world.switch.store
-    Deferred.fromCoroutine(states.waiting.load())
-    world.run(1)
-    assert states.waiting.count(user) == Messages(3, 5)
-
-
 def test_options_and_strangers() -> None:
     """Allow-Events in OPTIONS; NOTIFY of nothing 481; PUBLISH 405."""
     world = World("101")
@@ -577,3 +498,53 @@ def test_a_thousand_lamps_are_told_a_few_at_a_time() -> None:
     assert 0 < len(sent) <= 2 * NOTIFIES_PER_TURN
     world.run(3)
     assert {basic(lamp.notifies[-1]) for lamp in lamps} == {"open"}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["begin", "refresh", "end", "message", "481", "503", "wait", "lost"]),
+            st.integers(0, 5),
+        ),
+        max_size=30,
+    )
+)
+def test_whatever_happens_nothing_piles_up(walk: list[tuple[str, int]]) -> None:
+    """As much is kept as there are subscriptions, and nothing at the end; who is still subscribed
+    was told the latest state."""
+    world = World("101")
+    panel, user = world.panel("101"), PhoneCaller(ACCOUNT, Extension("101"))
+    subscriptions, lamps = world.subscriptions, list[Lamp]()
+    messages = 0
+    for what, number in walk:
+        lamp = lamps[number % len(lamps)] if lamps else None
+        if what == "begin":
+            lamps.append(panel.subscribe("101", "message-summary", 60 + number))
+        elif what == "message":
+            messages += 1
+            world.switch.states.waiting.put(user, Messages(messages, 0))
+        elif what in ("481", "503"):
+            status = int(what)
+            panel.answer = lambda _, status=status: (status, ())  # type: ignore[misc]
+        elif what == "wait":
+            world.run(number * 7.3)
+            panel.answer = lambda _: (200, ())
+        elif what == "lost" and number == 0:
+            world.wire.weather = Weather(loss=0.3)
+        elif lamp is not None and lamp.remote_tag:
+            panel.again(lamp, 0 if what == "end" else 600)
+        world.run(0.2)
+        assert len(subscriptions._timers) <= len(subscriptions)
+        assert len(subscriptions._to_look_at) <= len(subscriptions)
+    world.wire.weather = Weather()
+    panel.answer = lambda _: (200, ())
+    world.run(130)
+    for kept in subscriptions._table:
+        lamp = panel.lamps[kept.dialog.call_id]
+        assert f"Voice-Message: {messages}/0" in lamp.body
+    world.run(700)
+    assert (len(subscriptions), len(subscriptions._timers)) == (0, 0)
+    assert (subscriptions._to_look_at, subscriptions.watch.on) == ({}, False)
+    assert world.switch.store.rows("SELECT tag FROM subscription") == []
+    assert world.switch.stack.transactions == 0
