@@ -20,7 +20,16 @@ from softswitch.ids import Extension
 from softswitch.routing.plan import PhoneCaller
 from tests.simulation.phone import Answering
 from tests.simulation.wire import Weather
-from tests.softswitch.call.panel import ACCOUNT, CARRIER, REGISTERING, Lamp, Panel, World, register
+from tests.softswitch.call.panel import (
+    ACCOUNT,
+    CARRIER,
+    REGISTERING,
+    SWITCH,
+    Lamp,
+    Panel,
+    World,
+    register,
+)
 
 STATE = "{urn:ietf:params:xml:ns:dialog-info}state"
 BASIC = "{urn:ietf:params:xml:ns:pidf}basic"
@@ -548,3 +557,50 @@ def test_whatever_happens_nothing_piles_up(walk: list[tuple[str, int]]) -> None:
     assert (subscriptions._to_look_at, subscriptions.watch.on) == ({}, False)
     assert world.switch.store.rows("SELECT tag FROM subscription") == []
     assert world.switch.stack.transactions == 0
+
+
+LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=60)
+EVENTS = st.sampled_from(["dialog", "presence", "reg", "message-summary", "x"])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    EVENTS.flatmap(lambda event: LINES.map(lambda rest: event + rest)) | EVENTS,
+    st.none() | LINES,
+    st.none() | LINES | st.integers(0, 2**33).map(str),
+    LINES | LINES.map(lambda text: f'"{text}" <sip:a@10.0.1.1>'),
+    LINES | st.sampled_from(["101", "102", "190"]),
+)
+def test_whatever_a_subscribe_says_it_is_answered_once(
+    event: str, accept: str | None, expires: str | None, contact: str, user: str
+) -> None:
+    """Header values of any characters: an answer, no exception, and what is kept can be written."""
+    world = World("101", "102")
+    lines = [
+        f"SUBSCRIBE sip:{user}@10.0.0.1 SIP/2.0",
+        "Via: SIP/2.0/UDP 10.0.1.1:5060;branch=z9hG4bKx;rport",
+        "From: <sip:a@b>;tag=t",
+        "To: <sip:c@d>",
+        "Call-ID: i",
+        "CSeq: 1 SUBSCRIBE",
+        f"Contact: {contact}",
+        f"Event: {event}",
+        *([] if accept is None else [f"Accept: {accept}"]),
+        *([] if expires is None else [f"Expires: {expires}"]),
+        "Content-Length: 0",
+        "",
+        "",
+    ]
+    panel = world.panel("101")
+    flow = panel.flow._replace(local=panel.flow.remote, remote=panel.flow.local)
+    world.wire.log = []
+    world.switch.stack.receive("\r\n".join(lines).encode(), flow, 0.0)
+    world.switch.flush()
+    world.run(1.5)
+    answers = [
+        data
+        for _, data, sent in world.wire.log
+        if data.startswith(b"SIP/2.0") and (sent.local == SWITCH)
+    ]
+    assert len(answers) <= 1  # none to what cannot be told whom to answer
+    assert len(world.subscriptions) <= 1
