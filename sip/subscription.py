@@ -245,6 +245,10 @@ class Subscription:
         self.reason = reason
         return self.step(Input.ENDED, now_s)
 
+    def vanish(self, now_s: float) -> Action | None:
+        """The subscriber does not answer any more, or has begun anew: nothing is to be told."""
+        return self.step(Input.VANISHED, now_s)
+
     def wake(self, now_s: float) -> Action | None:
         """``due_s`` has come: it has run out, or its pause is over."""
         if now_s >= self.expires_s:

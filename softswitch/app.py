@@ -297,7 +297,7 @@ class Switch(Service):
 
         def flow_lost(flow: Flow) -> None:
             registrations.flow_lost(flow)
-            states.subscriptions.flow_lost(flow)
+            states.subscriptions.flow_lost(flow, monotonic_s())
 
         sip = SipService(
             stack,

@@ -159,7 +159,7 @@ class Subscriptions:
         asked, user = wanted.asked, wanted.user
         for old in self._table.of_user(user):
             if _is_same(old, dialog, asked):  # a phone that does not refresh but begins again
-                self._forget(old)
+                self._do(old, old.subscription.vanish(now_s), now_s)
         full = self._table.refusal(user, flow.remote.host)
         if full is not None:
             raise RemoteError(full.reason, full.status)
@@ -209,12 +209,12 @@ class Subscriptions:
 
     def failed(self, kept: UserSubscription, event: RequestFailed, now_s: float) -> None:
         """No answer to a NOTIFY: the phone is not there (RFC 6665 4.2.2)."""
-        self._do(kept, kept.subscription.step(Input.VANISHED, now_s), now_s)
+        self._do(kept, kept.subscription.vanish(now_s), now_s)
 
-    def flow_lost(self, flow: Flow) -> None:
+    def flow_lost(self, flow: Flow, now_s: float) -> None:
         """A connection is gone, and with it what came over it: a phone subscribes again."""
         for kept in self._table.on_connection(flow):
-            self._forget(kept)
+            self._do(kept, kept.subscription.vanish(now_s), now_s)
 
     def has_flow(self, flow: Flow) -> bool:
         """Whether a subscription lives on a stream connection."""
@@ -289,7 +289,6 @@ class Subscriptions:
 
     def _forget(self, kept: UserSubscription) -> None:
         self._timers.cancel(kept.timer)
-        kept.subscription.state = sub.State.OVER
         self._to_look_at.pop(kept.tag, None)
         self._table.remove(kept)
         if not self._table:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -41,6 +43,13 @@ def dialog_states(messages: str) -> list[str]:
 def subscribed(service: Service, count: int) -> list[dict[str, object]]:
     """The subscriptions, waited for."""
     return eventually(lambda: service.show("subscriptions"), lambda rows: len(rows) == count)
+
+
+def rows_kept(service: Service) -> int:
+    """How many subscriptions a crash would leave."""
+    with closing(sqlite3.connect(service.folder / "softswitch.db")) as database:
+        (count,) = database.execute("SELECT count(*) FROM subscription").fetchone()
+    return int(count)
 
 
 def test_a_lamp_through_a_whole_call(stage: Stage) -> None:
@@ -85,7 +94,8 @@ def test_an_unregistered_user_is_told_from_an_idle_one(stage: Stage) -> None:
     assert 'state="active" event="registered"' in received(contacts.finish())[0]
 
 
-def test_a_restart_in_the_middle(stage: Stage) -> None:
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
+def test_a_restart_in_the_middle(stage: Stage, signal: str) -> None:
     """The subscription goes on: the state anew, numbers that rise, and the next call is told."""
     service = stage.service(world(account()))
     bob = stage.phone(service, ACCOUNT, "102", says="second")
@@ -93,7 +103,11 @@ def test_a_restart_in_the_middle(stage: Stage) -> None:
     watching = lamp(stage, service, "102", until="terminated./state")
     subscribed(service, 1)
     assert eventually(lambda: len(received(watching.messages())) == 1)
-    assert service.stop() == 0
+    if signal == "SIGTERM":
+        assert service.stop() == 0
+    else:
+        assert eventually(lambda: rows_kept(service) == 1)
+        service.kill()
     service.start()
     assert len(service.show("subscriptions")) == 1
     assert eventually(lambda: len(received(watching.messages())) == 2)

@@ -460,7 +460,7 @@ def test_a_lost_connection_ends_what_came_over_it_quietly() -> None:
     flow = panel.flow._replace(local=panel.flow.remote, remote=panel.flow.local)
     assert world.subscriptions.has_flow(flow)
     assert world.switch.store.rows("SELECT tag FROM subscription") == []
-    world.subscriptions.flow_lost(flow)
+    world.subscriptions.flow_lost(flow, world.wire.now_s)
     world.run(2)
     assert not world.subscriptions.has_flow(flow)
     assert len(world.subscriptions) == 0
