@@ -187,7 +187,7 @@ class CallService(Service):
             tick.cancel()
         self._ticks.clear()
         self._registrations.tick()
-        self._subscriptions.write(self._now_s(), len(self._subscriptions))
+        self._subscriptions.write(self._now_s(), None)
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:

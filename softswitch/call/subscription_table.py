@@ -133,8 +133,8 @@ class SubscriptionTable:
         else:
             self._changed.pop(kept.tag, None)  # it never had a row
 
-    def take_changes(self, most: int) -> Changes:
-        """What to write now: the last state of each once, ``most`` at a time."""
+    def take_changes(self, most: int | None) -> Changes:
+        """What to write now: the last state of each once, ``most`` at a time or all."""
         upserts: list[UserSubscription] = []
         deletes: list[str] = []
         for tag in list(self._changed)[:most]:

@@ -334,8 +334,8 @@ class Subscriptions:
             if account is None or kept.user.account == account
         ]
 
-    def write(self, now_s: float, most: int = ROWS_PER_WRITE) -> None:
-        """Write behind what changed."""
+    def write(self, now_s: float, most: int | None = ROWS_PER_WRITE) -> None:
+        """Write behind what changed; ``None``: all of it."""
         changes = self._table.take_changes(most)
         if changes.upserts or changes.deletes:
             now_us = self._now_us()

@@ -152,11 +152,17 @@ def test_baresip_follows_the_presence_of_a_contact(stage: Stage) -> None:
     assert eventually(lambda: "Offline" in anna.address_book()), anna.address_book()
 
 
-def test_baresip_asks_for_its_messages(stage: Stage) -> None:
-    """By its own login as Request-URI; and it is told without asking when it registers."""
+def test_messages_are_told_to_who_asks_and_to_who_does_not(stage: Stage) -> None:
+    """SIPp subscribes to its own mailbox by its login; baresip registers, and allows NOTIFY."""
     service = stage.service(world(account()))
-    anna = stage.phone(service, ACCOUNT, "101", modules=("mwi",))
-    (row,) = subscribed(service, 1)
-    assert (row["package"], row["resource"]) == ("message-summary", "101")
-    assert eventually(lambda: anna.output().count("Voice-Message: 0/0 (0/0)") >= 2)
-    assert "Message-Account: sip:883140002120101@" in anna.output()
+    asking = lamp(
+        stage, service, login(ACCOUNT, "100"), event="message-summary", until="Voice-Message"
+    )
+    (told,) = received(asking.finish())
+    assert "Messages-Waiting: no" in told
+    assert f"Message-Account: sip:{login(ACCOUNT, '100')}@{DOMAIN}" in told
+    (row,) = service.show("subscriptions")
+    assert (row["package"], row["resource"]) == ("message-summary", "100")
+    anna = stage.phone(service, ACCOUNT, "101")
+    assert eventually(lambda: "Voice-Message: 0/0 (0/0)" in anna.output())
+    assert f"Message-Account: sip:{login(ACCOUNT, '101')}@{DOMAIN}" in anna.output()

@@ -387,6 +387,19 @@ def test_a_restart_goes_on_with_the_next_notify() -> None:
     assert restarted.switch.store.rows("SELECT tag FROM subscription") == []
 
 
+def test_what_ended_just_before_a_stop_leaves_no_row() -> None:
+    """The last one too."""
+    world = World("101")
+    panel = world.panel("101")
+    lamp = panel.subscribe("101")
+    world.run(3)
+    assert len(world.switch.store.rows("SELECT tag FROM subscription")) == 1
+    panel.again(lamp, 0)
+    world.run(0.01)
+    world.switch.calls.stopService()
+    assert world.switch.store.rows("SELECT tag FROM subscription") == []
+
+
 def test_every_notify_is_numbered_beyond_the_row_that_a_crash_leaves() -> None:
     """Rows are written ahead, not with each NOTIFY."""
     world = World("101")
