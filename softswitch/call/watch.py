@@ -13,6 +13,10 @@ from softswitch.call.legs import LiveCall
 from softswitch.ids import CallId
 from softswitch.routing.plan import PhoneCaller
 
+CALLS_PER_TURN = 1000
+"""Of the calls that are up when the first one subscribes, noted at once and with each turn: 2 us
+each."""
+
 _OVER = (State.ENDING, State.ENDED)
 
 
@@ -23,27 +27,28 @@ def _no_calls() -> Iterable[LiveCall]:
 class Watch:
     """``all_calls`` gives the calls that are up when somebody subscribes for the first time."""
 
-    __slots__ = ("_calls", "_changed", "all_calls", "on")
+    __slots__ = ("_calls", "_changed", "_unseen", "all_calls", "on")
 
     def __init__(self) -> None:
         self.on = False
         self.all_calls: Callable[[], Iterable[LiveCall]] = _no_calls
         self._calls: dict[PhoneCaller, dict[CallId, LiveCall]] = {}
         self._changed: set[PhoneCaller] = set()
+        self._unseen: list[LiveCall] = []
 
     def begin(self) -> None:
-        """Somebody subscribes: from here on calls are noted. The first one of all finds those that
-        are up by walking over them, 2 us each."""
+        """Somebody subscribes: from here on calls are noted, and those that are up are found."""
         if not self.on:
             self.on = True
-            for live in self.all_calls():
-                self.call(live)
+            self._unseen = list(self.all_calls())
+            self._find()
 
     def stop(self) -> None:
         """Nobody does any more."""
         self.on = False
         self._calls.clear()
         self._changed.clear()
+        self._unseen.clear()
 
     def call(self, live: LiveCall) -> None:
         """Something happened in a call: perhaps its users' states are others now."""
@@ -66,9 +71,16 @@ class Watch:
 
     def take_changed(self) -> Collection[PhoneCaller]:
         """Who may have another state than at the last call."""
+        if self._unseen:
+            self._find()
         changed, self._changed = self._changed, set()
         return changed
 
     def calls(self, user: PhoneCaller) -> Collection[LiveCall]:
         """The calls that a user is or was a party of, as long as they are up."""
         return self._calls.get(user, {}).values()
+
+    def _find(self) -> None:
+        for live in self._unseen[-CALLS_PER_TURN:]:
+            self.call(live)
+        del self._unseen[-CALLS_PER_TURN:]

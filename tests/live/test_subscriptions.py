@@ -129,6 +129,15 @@ def test_481_ends_it(stage: Stage) -> None:
     assert subscribed(service, 0) == []
 
 
+def test_a_closed_connection_ends_it(stage: Stage) -> None:
+    """A phone over TCP that is gone leaves nothing."""
+    service = stage.service(world(account()))
+    watching = lamp(stage, service, "102", transport="tcp", until="terminated./state")
+    subscribed(service, 1)
+    watching.__exit__()
+    assert subscribed(service, 0) == []
+
+
 @pytest.mark.parametrize(("resource", "code"), [("555", 404), ("102", 403)])
 def test_refusals(stage: Stage, resource: str, code: int) -> None:
     """Nobody, and another's mailbox."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from softswitch.call import watch as watch_module
 from softswitch.ids import Extension
 from softswitch.routing.plan import PhoneCaller
 from tests.simulation.phone import Calling
@@ -31,6 +34,22 @@ def test_nothing_is_noted_while_nobody_subscribes() -> None:
     world.run(40)
     assert state(lamp) == "terminated"
     assert not watch.calls(PhoneCaller(ACCOUNT, Extension("102")))
+
+
+def test_many_calls_are_found_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lamp is right when its turn has come, and one call that ended meanwhile does no harm."""
+    monkeypatch.setattr(watch_module, "CALLS_PER_TURN", 1)
+    world = World(*map(str, range(101, 110)))
+    for number in range(101, 107, 2):
+        world.phone(str(number + 1))
+        world.call(world.phone(str(number)), str(number + 1), talk_s=6 if number == 103 else 30)
+    world.run(5)
+    panel = world.panel("109")
+    lamps = [panel.subscribe(extension) for extension in ("102", "104", "106")]
+    world.run(2)
+    assert [state(lamp) for lamp in lamps] == ["confirmed"] * 3
+    world.run(4)
+    assert state(lamps[1]) == "terminated"
 
 
 def test_a_transfer_moves_the_light() -> None:
