@@ -54,6 +54,7 @@ class ServerTransactions(Steps[ServerTransaction]):
         limits: Limits,
         server_name: str,
         has_looped: Callable[[Request], bool],
+        allow_events: str = "",
     ) -> None:
         super().__init__(
             effects,
@@ -79,6 +80,8 @@ class ServerTransactions(Steps[ServerTransaction]):
             ("Supported", acceptance.supported),
         )
         self._has_looped = has_looped
+        if allow_events:  # RFC 6665 4.4.4
+            self._abilities += (("Allow-Events", allow_events),)
         self._by_key: dict[ServerKey, ServerTransaction] = {}
         self._by_ack: dict[AckKey, ServerTransaction] = {}
         self._by_merge: dict[MergeKey, ServerTransaction] = {}

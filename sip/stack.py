@@ -41,7 +41,7 @@ class Stack:
 
     ``token`` makes a string that never repeats and that nobody can guess (branches and tags);
     ``allow`` lists the methods that the user answers (and ACK and CANCEL), ``supported`` the option
-    tags that a peer may require.
+    tags that a peer may require, ``allow_events`` the event packages as Allow-Events tells them.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Stack:
         server_name: str,
         allow: tuple[str, ...],
         supported: frozenset[str] = frozenset(),
+        allow_events: str = "",
         limits: Limits | None = None,
     ) -> None:
         self.effects = Effects()  # to see whether there is something to take
@@ -68,6 +69,7 @@ class Stack:
             limits,
             server_name,
             self._clients.has_looped,
+            allow_events,
         )
 
     def ask_first(self, gate: Gate) -> None:
@@ -128,9 +130,9 @@ class Stack:
         """Answer a request, provisionally or for good; ``headers`` beyond the copied ones.
 
         Via, From, To with ``tx.to_tag``, Call-ID, CSeq, Record-Route and Server are the stack's,
-        and Allow and Supported in a 2xx to INVITE or OPTIONS. A 2xx to INVITE is repeated until
-        its ACK (``AckReceived``) or for 64*T1 (``AckTimedOut``). Raises LocalError after a final
-        answer.
+        and Allow, Supported and Allow-Events in a 2xx to INVITE or OPTIONS. A 2xx to INVITE is
+        repeated until its ACK (``AckReceived``) or for 64*T1 (``AckTimedOut``). Raises LocalError
+        after a final answer.
         """
         self._servers.respond(tx, status, reason, tuple(headers), body, now_s)
 

@@ -26,12 +26,13 @@ from twisted.logger import Logger
 from billing.work import close_open
 from rtp.service import MediaService, resolve_workers
 from sip.digest import Nonces
-from sip.flow import Address
+from sip.flow import Address, Flow
 from sip.service import SipService
 from sip.stack import Limits, Stack
 from sip.tls import Tls
 from sip.tls_files import TlsFailed
 from sip.transport import Listener, ListenFailed, reason_text
+from softswitch.call.addresses import Addresses
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.bans import BanRules, Bans
@@ -42,11 +43,13 @@ from softswitch.call.identify import Domains, trunk_at
 from softswitch.call.legs import ALLOW, SUPPORTED
 from softswitch.call.listening import Listening, reach_of
 from softswitch.call.live_view import LiveView
+from softswitch.call.phone_states import PhoneStates
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
 from softswitch.call.trunks import Trunks
+from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.call.view import LiveCalls
 from softswitch.clock import monotonic_s, utc_us
 from softswitch.commands import Commands
@@ -180,11 +183,12 @@ class Switch(Service):
         hosts = self._make_hosts()
         bans = self._make_bans(snapshots, hosts, live)
         tls = self._make_tls()
-        calls, registrations, sip, trunks = self._make_calls(
+        calls, registrations, states, sip, trunks = self._make_calls(
             database, settlements, snapshots, live, media, tls, hosts, bans
         )
         media.on_notice = calls.media_notice
         await registrations.load()
+        await states.load()
         defence = Defence(bans, database, snapshots, live, hosts, now_s=monotonic_s, now_us=utc_us)
         await self._resolve_trunks(hosts, snapshots, trunks)
         await defence.load(registrations.sources())
@@ -193,7 +197,7 @@ class Switch(Service):
         self._run(sip)
         self._run(calls)
         self._run(trunks)
-        view = LiveView(live, registrations, trunks, defence)
+        view = LiveView(live, registrations, states.subscriptions, trunks, defence, monotonic_s)
         self._open_portal(database, commands, view, snapshots, vault)
         control = ControlServer(
             reactor,
@@ -276,7 +280,7 @@ class Switch(Service):
         tls: Tls | None,
         hosts: Hosts,
         bans: Bans,
-    ) -> tuple[CallService, Registrations, SipService, Trunks]:
+    ) -> tuple[CallService, Registrations, PhoneStates, SipService, Trunks]:
         config = self._config.sip
         tokens = Tokens()
         stack = Stack(
@@ -284,6 +288,7 @@ class Switch(Service):
             server_name=SERVER_NAME,
             allow=ALLOW,
             supported=EXTENSIONS | SUPPORTED,
+            allow_events=ALLOW_EVENTS,
             limits=self._limits(snapshots, hosts, live, bans),
         )
         registrar = Registrar()
@@ -317,14 +322,23 @@ class Switch(Service):
             CallRate(self._config.limits.calls_per_second),
         )
         listeners = _listeners(self._config)
+
+        def flow_lost(flow: Flow) -> None:
+            registrations.flow_lost(flow)
+            states.subscriptions.flow_lost(flow, monotonic_s())
+
         sip = SipService(
             stack,
             listeners,
             reactor=self._reactor,
             clock=monotonic_s,
             on_event=lambda event, now_s: calls.sip_event(event, now_s),
-            on_flow_lost=registrations.flow_lost,
-            is_flow_needed=lambda flow: registrar.has_flow(flow) or calls.has_flow(flow),
+            on_flow_lost=flow_lost,
+            is_flow_needed=lambda flow: (
+                registrar.has_flow(flow)
+                or states.subscriptions.has_flow(flow)
+                or calls.has_flow(flow)
+            ),
             tls=tls,
         )
         listening = Listening(sip, listeners)
@@ -341,6 +355,19 @@ class Switch(Service):
             token=tokens,
             chance=random.random,
         )
+        states = PhoneStates(
+            stack,
+            Addresses(listening, config.advertised_address, hosts.where),
+            admission,
+            snapshots,
+            registrar,
+            database,
+            domain=config.domain,
+            now_s=monotonic_s,
+            now_us=utc_us,
+            token=tokens,
+        )
+        registrations.on_change = states.registration_changed
         calls = CallService(
             reactor=self._reactor,
             stack=stack,
@@ -354,6 +381,7 @@ class Switch(Service):
             registrations=registrations,
             admission=admission,
             live=live,
+            subscriptions=states.subscriptions,
             settings=CallSettings(
                 domain=config.domain,
                 advertised=config.advertised_address,
@@ -366,7 +394,7 @@ class Switch(Service):
             new_id=CallIds(tokens),
             token=tokens,
         )
-        return calls, registrations, sip, trunks
+        return calls, registrations, states, sip, trunks
 
     async def _resolve_trunks(
         self, hosts: Hosts, snapshots: SnapshotHolder, trunks: Trunks

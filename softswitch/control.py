@@ -65,6 +65,13 @@ class LiveView(Protocol):
     def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """``show registrations``, likewise."""
 
+    @property
+    def subscription_count(self) -> int:
+        """How many subscriptions phones have."""
+
+    def subscription_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
+        """``show subscriptions``, likewise."""
+
     def trunk_report(self) -> Callable[[], list[dict[str, Any]]]:
         """``show trunks``, likewise."""
 
@@ -201,6 +208,8 @@ class ControlServer(Service):
             return self._live.call_report(account)
         if arguments["what"] == "trunks":
             return self._live.trunk_report()
+        if arguments["what"] == "subscriptions":
+            return self._live.subscription_report(account)
         return self._live.registration_report(account)
 
     def _status(self, arguments: Arguments) -> Any:
@@ -212,6 +221,7 @@ class ControlServer(Service):
             "accounts": len(self._snapshots.current.accounts),
             "calls": len(self._live.calls()),
             "registrations": len(self._live.registrations()),
+            "subscriptions": self._live.subscription_count,
             **self._in_use(),
             "warnings": list(self._warnings()),
         }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-LIVE = ("registrations", "calls", "trunks")  # only the running service knows
+LIVE = ("registrations", "calls", "subscriptions", "trunks")  # only the running service knows
 STORED = (
     "accounts",
     "balance",

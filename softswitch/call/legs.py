@@ -16,7 +16,10 @@ from softswitch.call.events import Side, Target
 from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE")
+ALLOW = (
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE"),
+    *("SUBSCRIBE", "NOTIFY"),
+)
 SUPPORTED = frozenset({"replaces"})  # by calls; a REGISTER may require more
 SDP_TYPE = ("Content-Type", "application/sdp")
 
@@ -67,6 +70,7 @@ class BranchLeg:
     bye: Request | None = None
     notifying: bool = False
     referrals: int = 0
+    ringing_to: str = ""  # To of the latest provisional response, with the phone's tag
     udp_target: Target | None = None
     proved: bool = False  # its INVITE went out again, with the answer to a challenge
     allow: Sequence[str] = ()  # the Allow lines of its 2xx

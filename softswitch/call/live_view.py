@@ -7,24 +7,33 @@ from typing import Any
 
 from softswitch.call.defence import Defence
 from softswitch.call.registrations import Registrations, RegistrationView
+from softswitch.call.subscriptions import Subscriptions, SubscriptionView
 from softswitch.call.trunks import Trunks
 from softswitch.call.view import CallView, LiveCalls
-from softswitch.clock import iso
+from softswitch.clock import MonotonicClock, iso
 from softswitch.ids import AccountId
 
 Row = dict[str, Any]
 
 
 class LiveView:
-    """Calls that are up, phones that are registered, and what is banned."""
+    """Calls that are up, phones that are registered, their subscriptions, and what is banned."""
 
     def __init__(
-        self, live: LiveCalls, registrations: Registrations, trunks: Trunks, defence: Defence
+        self,
+        live: LiveCalls,
+        registrations: Registrations,
+        subscriptions: Subscriptions,
+        trunks: Trunks,
+        defence: Defence,
+        now_s: MonotonicClock,
     ) -> None:
         self._live = live
         self._registrations = registrations
+        self._subscriptions = subscriptions
         self._trunks = trunks
         self._defence = defence
+        self._now_s = now_s
 
     def calls(self, account: str | None = None) -> list[CallView]:
         """The calls of an account, or all."""
@@ -59,6 +68,17 @@ class LiveView:
         views = self._registrations.later_views(None if account is None else AccountId(account))
         return lambda: [_registration_row(view) for view in views()]
 
+    @property
+    def subscription_count(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._subscriptions)
+
+    def subscription_report(self, account: str | None) -> Callable[[], list[Row]]:
+        """``show subscriptions``, likewise."""
+        only = None if account is None else AccountId(account)
+        views = self._subscriptions.later_views(only, self._now_s())
+        return lambda: [_subscription_row(view) for view in views()]
+
 
 def _call_row(view: CallView) -> Row:
     return {
@@ -84,4 +104,15 @@ def _registration_row(view: RegistrationView) -> Row:
         "expires_at": iso(view.expires_us),
         "user_agent": view.user_agent,
         "state": view.state,
+    }
+
+
+def _subscription_row(view: SubscriptionView) -> Row:
+    return {
+        "account": view.account,
+        "extension": view.extension,
+        "package": view.package,
+        "resource": view.resource,
+        "contact": view.contact,
+        "expires_at": iso(view.expires_us),
     }

@@ -34,6 +34,12 @@ from softswitch.store.bindings import read_bindings, write_bindings
 
 log = Logger()
 
+OnChange = Callable[[Login, Request | None], None]
+
+
+def _nobody(_login: Login, _request: Request | None) -> None:
+    """Nobody is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegistrationView:
@@ -52,8 +58,12 @@ class RegistrationView:
 
 
 class Registrations:
-    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``. ``on_changes`` is
-    told what was bound and what was removed as often, and at start what was kept."""
+    """Answers REGISTER and keeps the store in step, every ``WRITE_INTERVAL_S``.
+
+    ``on_changes`` is told what was bound and what was removed as often, and at start what was kept.
+    ``on_change(login, request)`` is told at once of each REGISTER that was accepted, and without a
+    request of each binding that is gone.
+    """
 
     WRITE_INTERVAL_S = 1.0
 
@@ -69,6 +79,7 @@ class Registrations:
         *,
         now_us: Callable[[], int],
     ) -> None:
+        self.on_change: OnChange = _nobody
         self._stack = stack
         self._registrar = registrar
         self._authenticator = authenticator
@@ -106,6 +117,8 @@ class Registrations:
                 tx, answer.status, answer.reason or None, headers=answer.headers, now_s=now_s
             )
             self._live.changed(login.account)
+            if answer.status == 200:
+                self.on_change(login, request)
         elif isinstance(outcome, Challenged):
             self._stack.respond(tx, outcome.status, headers=outcome.headers, now_s=now_s)
         else:
@@ -140,7 +153,10 @@ class Registrations:
 
     def _tell_gone(self, gone: Iterable[Bound]) -> None:
         for bound in gone:
-            self.tell_changed(bound.login)
+            login = self._snapshots.current.logins.get(bound.login)
+            if login is not None:
+                self._live.changed(login.account)
+                self.on_change(login, None)
 
     def tell_changed(self, name: str) -> None:
         """Have the boards of a login's account look again."""

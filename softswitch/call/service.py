@@ -39,7 +39,9 @@ from softswitch.call.records import hold_request, moved, settlement
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.sip_side import SipSide
+from softswitch.call.subscriptions import Subscriptions
 from softswitch.call.targets import TargetFinder, Where
+from softswitch.call.user_subscriptions import UserSubscription
 from softswitch.call.view import LiveCalls, decrease
 from softswitch.clock import MonotonicClock
 from softswitch.ids import AccountId, CallId
@@ -112,6 +114,7 @@ class CallService(Service):
         registrations: Registrations,
         admission: Admission,
         live: LiveCalls,
+        subscriptions: Subscriptions,
         settings: CallSettings,
         now_s: MonotonicClock,
         now_us: Callable[[], int],
@@ -127,12 +130,15 @@ class CallService(Service):
         self._registrations = registrations
         self._admission = admission
         self._live = live
+        self._subscriptions = subscriptions
+        self._watch = subscriptions.watch
         self._settings = settings
         self._now_s = now_s
         self._now_us = now_us
         self._new_id = new_id
         self._calls: dict[CallId, LiveCall] = {}
         self._per_source: dict[str, int] = {}
+        self._watch.all_calls = self._calls.values
         self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
         self._timer: Timer | None = None
         self._timer_at_s = 0.0
@@ -193,6 +199,7 @@ class CallService(Service):
         self._every(SEEN_INTERVAL_S, self._journal)
         if self._settings.phone_probe_s:
             self._every(PROBE_TICK_S, self._probe)
+        self._every(Subscriptions.TICK_S, self._tell_subscribers)
 
     def stopService(self) -> Deferred[None]:
         """Refuse new calls, let running ones end for ``drain_s``, then end and settle them."""
@@ -202,6 +209,7 @@ class CallService(Service):
             tick.cancel()
         self._ticks.clear()
         self._registrations.tick()
+        self._subscriptions.write(self._now_s(), None)
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
@@ -248,7 +256,10 @@ class CallService(Service):
     def _request(self, event: sip_events.RequestReceived, now_s: float) -> None:
         tx, request, flow = event.transaction, event.request, event.flow
         if tx.in_dialog:
-            self._sip_side.in_dialog(tx, request, flow, now_s)
+            if request.method != "SUBSCRIBE" or not self._subscriptions.in_dialog(
+                tx, request, flow, now_s
+            ):
+                self._sip_side.in_dialog(tx, request, flow, now_s)
         elif request.method == "INVITE":
             self._invited(tx, request, flow, now_s)
         elif request.method == "REGISTER":
@@ -261,8 +272,17 @@ class CallService(Service):
             self._messages.received(tx, flow, self._snapshots.current, now_s)
         elif request.method == "MESSAGE":
             self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
-        else:  # BYE or INFO outside a dialog
+        elif request.method == "SUBSCRIBE":
+            if self._draining:  # it would not be kept
+                self._stack.respond(tx, 503, headers=(("Retry-After", "10"),), now_s=now_s)
+            else:
+                self._subscriptions.received(tx, request, flow, now_s)
+        else:  # BYE or INFO outside a dialog, NOTIFY of what nobody subscribed to
             self._stack.respond(tx, 481, now_s=now_s)
+
+    def _tell_subscribers(self) -> None:
+        self._subscriptions.tick(self._now_s())
+        self._sip.flush()
 
     def _invited(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
         if (
@@ -358,6 +378,8 @@ class CallService(Service):
         owner = event.transaction.owner
         if type(owner) is Role:
             self._sip_side.responded(owner, event, now_s)
+        elif type(owner) is UserSubscription:
+            self._subscriptions.responded(owner, event, now_s)
         elif owner is not None:
             cast(OwnRequest, owner).responded(event, now_s)
 
@@ -368,6 +390,8 @@ class CallService(Service):
             if owner.part == "branch" and event.cause == "transport":
                 self._trunk_silent(owner.call.branches[owner.branch], "no connection")
             self._sip_side.failed(owner, event, now_s)
+        elif type(owner) is UserSubscription:
+            self._subscriptions.failed(owner, event, now_s)
         elif owner is not None:
             cast(OwnRequest, owner).failed(event, now_s)
 
@@ -388,12 +412,16 @@ class CallService(Service):
             self._free_trunk(live.branches[event.branch])  # before the next one is looked for
         for action in live.machine.receive(event, now_s):
             _ACTIONS[type(action)](self, live, action, now_s)
+        if self._watch.on:
+            self._watch.call(live)
         self._media_side.flush()
 
     def _perform(self, live: LiveCall, now_s: float) -> None:
         """Carry out what a machine has to do without an input."""
         for action in live.machine.take_actions():
             _ACTIONS[type(action)](self, live, action, now_s)
+        if self._watch.on:
+            self._watch.call(live)
         self._media_side.flush()
 
     def _onward(self, live: LiveCall, user: PhoneCaller, dialled: str) -> Plan:

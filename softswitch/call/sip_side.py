@@ -42,9 +42,11 @@ from softswitch.call.legs import (
 from softswitch.call.sip_info import SipInfo
 from softswitch.call.sip_reoffers import Feed, SipReoffers
 from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
+from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.routing.plan import PhoneCaller, Plan
 
 NO_SUCH_CALL = 481
+BAD_EVENT = 489
 REQUEST_TIMEOUT = 408
 UNAVAILABLE = 503
 CLEARED = 16  # Q.850 "normal call clearing": the cause beside the words of a Reason header
@@ -130,6 +132,9 @@ class SipSide:
             self._info.received(live, leg, tx, now_s)
         elif request.method == "MESSAGE":
             self._stack.respond(tx, 403, "Messages Go Outside Of Calls", now_s=now_s)
+        elif request.method in ("SUBSCRIBE", "NOTIFY"):  # a call's dialog has no events to tell
+            headers = (("Allow-Events", ALLOW_EVENTS),)
+            self._stack.respond(tx, BAD_EVENT, headers=headers, now_s=now_s)
         else:
             self._stack.respond(tx, 200, now_s=now_s)
 
@@ -227,7 +232,9 @@ class SipSide:
     def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         response, live = event.response, role.call
         if response.status < 200:
-            live.branches[role.branch].udp_target = None  # it rings: TCP works
+            branch = live.branches[role.branch]
+            branch.udp_target = None  # it rings: TCP works
+            branch.ringing_to = response.headers["to"][0]
             self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -216,6 +217,41 @@ class Ban(Base):
     until_us: Mapped[int] = mapped_column(BigInteger)
     times: Mapped[int] = mapped_column(Integer)  # which in a row
     proved: Mapped[bool] = mapped_column(Boolean)  # the source was not forged
+
+
+class Subscription(Base):
+    """A phone's subscription (RFC 6665), kept over a restart."""
+
+    __tablename__ = "subscription"
+    tag: Mapped[str] = mapped_column(String(64), primary_key=True)  # ours
+    account: Mapped[str] = mapped_column(String(9))
+    extension: Mapped[str] = mapped_column(String(6))  # who subscribed
+    resource: Mapped[str] = mapped_column(String(6))  # to whom, of the same account
+    package: Mapped[str] = mapped_column(String(32))
+    event: Mapped[str] = mapped_column(String(128))
+    entity: Mapped[str] = mapped_column(Text)
+    call_id: Mapped[str] = mapped_column(Text)
+    local: Mapped[str] = mapped_column(Text)
+    remote: Mapped[str] = mapped_column(Text)
+    remote_tag: Mapped[str] = mapped_column(Text)
+    remote_target: Mapped[str] = mapped_column(Text)
+    route_set: Mapped[str] = mapped_column(Text)  # a line each
+    contact: Mapped[str] = mapped_column(Text)
+    local_address: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(String(64))
+    cseq: Mapped[int] = mapped_column(BigInteger)
+    remote_cseq: Mapped[int] = mapped_column(BigInteger)
+    expires_us: Mapped[int] = mapped_column(BigInteger)
+
+
+class MessageWaiting(Base):
+    """How many voice messages a user has; no row is none."""
+
+    __tablename__ = "message_waiting"
+    account: Mapped[str] = mapped_column(String(9), primary_key=True)
+    extension: Mapped[str] = mapped_column(String(6), primary_key=True)
+    new_count: Mapped[int] = mapped_column(Integer)
+    old_count: Mapped[int] = mapped_column(Integer)
 
 
 class Session(Base):

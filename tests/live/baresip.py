@@ -50,6 +50,7 @@ module aufile.so
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
+{modules_more}
 ringback_disabled yes
 statmode_default off
 """
@@ -71,6 +72,8 @@ class Account:
     codecs: str = "PCMA/8000/1"
     answer: str = "auto"  # auto | manual
     expires_s: int = 120  # 0: no registration
+    modules: tuple[str, ...] = ()  # of baresip's applications, beyond what every phone needs
+    contacts: str = ""  # its address book, a line each
 
     def line(self) -> str:
         """The account as baresip's accounts file has it."""
@@ -175,10 +178,11 @@ class Phone:
                 microphone=microphone,
                 recordings=self._recordings,
                 modules=MODULES,
+                modules_more="\n".join(f"module_app {name}.so" for name in account.modules),
             )
         )
         (folder / "accounts").write_text(account.line())
-        (folder / "contacts").write_text("")
+        (folder / "contacts").write_text(account.contacts)
 
     def __enter__(self) -> Self:
         command = ["baresip", self._family, "-s", "-v", "-f", str(self.folder)]
@@ -242,6 +246,10 @@ class Phone:
                     + self._log_end()
                 )
 
+    def output(self) -> str:
+        """Everything that it printed, SIP messages included."""
+        return self.log.read_text(errors="replace")
+
     def _log_end(self) -> str:
         return self.log.read_text(errors="replace")[-6000:]
 
@@ -253,6 +261,10 @@ class Phone:
             if time.monotonic() > deadline_s:
                 raise PhoneError(f"{self.account.login} is not registered\n{self._log_end()}")
             time.sleep(0.05)
+
+    def address_book(self) -> str:
+        """Its contacts, each with the presence that it knows of (module contact)."""
+        return self._control.ask("contacts")
 
     def dial(self, number: str) -> None:
         """Call a number at the account's domain."""

@@ -41,7 +41,8 @@ class Peer:
 
     ``host`` is its own address, ``remote`` whom it calls ("host:port"), for callers. ``number`` is
     what it dials, ``user`` its login or caller number, ``talk_ms`` how long the scenario pauses.
-    ``sdp_lines`` are added to its description.
+    ``sdp_lines`` are added to its description. ``event`` is what it subscribes to, ``until`` a
+    pattern (without angle brackets and quotes) of the last NOTIFY that it waits for.
     ``play``: an A-law file to send; without one it sends back what it hears (``-rtp_echo``).
     ``more``: header fields of a phone's INVITE beside the usual ones.
     ``refer``: header fields of a REFER that it sends ``ring_ms`` after the answer and that gets
@@ -71,6 +72,8 @@ class Peer:
     refer: tuple[str, ...] = ()
     then: str = "waits"
     more: tuple[str, ...] = ()
+    event: str = "dialog"
+    until: str = "terminated;"
 
     def render(self) -> str:
         """The scenario with everything filled in."""
@@ -80,6 +83,8 @@ class Peer:
             "FROM": self.user,
             "CODE": str(self.code),
             "EXPIRES": str(self.expires_s),
+            "EVENT": self.event,
+            "UNTIL": self.until,
             "RING_MS": str(self.ring_ms),
             "SDP": (SDP.format(port=port) + "\n".join(self.sdp_lines)).rstrip("\n"),
             "PLAY": PLAY.format(file=self.play) if self.play else "",

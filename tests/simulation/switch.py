@@ -20,6 +20,7 @@ from sip.dns_records import Question
 from sip.events import Event
 from sip.flow import Address, Flow
 from sip.stack import Limits, Stack
+from softswitch.call.addresses import Addresses
 from softswitch.call.admission import Admission, CallRate
 from softswitch.call.authentication import Authenticator
 from softswitch.call.bans import BanRules, Bans
@@ -27,10 +28,12 @@ from softswitch.call.dns_client import Answered
 from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
 from softswitch.call.legs import ALLOW
+from softswitch.call.phone_states import PhoneStates
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
 from softswitch.call.service import CallService, CallSettings
+from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.call.view import LiveCalls
 from softswitch.ids import CallId
 from softswitch.routing.model import RoutingSnapshot
@@ -202,6 +205,7 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}t{next(tokens)}",
             server_name="switch",
             allow=ALLOW,
+            allow_events=ALLOW_EVENTS,
             supported=EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
@@ -225,6 +229,20 @@ class SimulatedSwitch:
         reach = {"udp": ("A",), "tcp": ("A",)}
         self.names = names = Hosts(ask, reach, now_s=self.now_s, draw=lambda _: 0)
         names.keep([trunk.destination for trunk in snapshot.trunks.values()])
+        admission = Admission(authenticator, domains, registrar, self.live, CallRate(0))
+        self.states = PhoneStates(
+            self.stack,
+            Addresses(self, "", names.where),
+            admission,
+            snapshots,
+            registrar,
+            self.store,
+            domain="switch",
+            now_s=self.now_s,
+            now_us=self.now_us,
+            token=lambda: f"{address.host.replace('.', 'x')}s{next(tokens)}",
+        )
+        self.registrations.on_change = self.states.registration_changed
         calls = count(1)
         self.calls = CallService(
             reactor=self.reactor,
@@ -237,8 +255,9 @@ class SimulatedSwitch:
             snapshots=snapshots,
             registrar=registrar,
             registrations=registrations,
-            admission=Admission(authenticator, domains, registrar, self.live, CallRate(0)),
+            admission=admission,
             live=self.live,
+            subscriptions=self.states.subscriptions,
             settings=CallSettings("switch", "", CALL_MAX_S, 0.0),
             now_s=self.now_s,
             now_us=self.now_us,

@@ -26,6 +26,7 @@ from softswitch.verbs import Site
 
 CALL = {"call_id": "c1", "account": "000000212", "direction": "internal"}
 PHONE = {"account": "000000213", "extension": "101"}
+SUBSCRIPTION = {"account": PHONE["account"], "package": "dialog", "resource": "102"}
 
 
 TRUNK: dict[str, Any] = {"name": "carrier", "state": "up"}
@@ -49,6 +50,15 @@ class FakeLive:
     def registration_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
         """The phone."""
         return lambda: [PHONE] if account in (None, PHONE["account"]) else []
+
+    @property
+    def subscription_count(self) -> int:
+        """One."""
+        return 1
+
+    def subscription_report(self, account: str | None) -> Callable[[], list[dict[str, Any]]]:
+        """The phone's."""
+        return lambda: [SUBSCRIPTION] if account in (None, PHONE["account"]) else []
 
     def trunk_report(self) -> Callable[[], list[dict[str, Any]]]:
         """One carrier."""
@@ -154,13 +164,15 @@ def test_live_data_comes_from_memory(server: ControlServer) -> None:
     assert verb(server, "show", what="calls", account="000000213") == []
     assert verb(server, "show", what="registrations", account="000000213") == [PHONE]
     assert verb(server, "show", what="trunks") == [TRUNK]
+    assert verb(server, "show", what="subscriptions") == [SUBSCRIPTION]
+    assert verb(server, "show", what="subscriptions", account="000000212") == []
 
 
 def test_status_counts(server: ControlServer) -> None:
     """What a script waits for."""
     status = verb(server, "status")
     assert (status["running"], status["calls"], status["registrations"]) == (True, 1, 1)
-    assert status["transactions"] == 3
+    assert (status["subscriptions"], status["transactions"]) == (1, 3)
     assert status["warnings"] == ["the certificate ends soon"]
 
 
