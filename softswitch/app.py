@@ -37,7 +37,7 @@ from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains
-from softswitch.call.legs import ALLOW
+from softswitch.call.legs import ALLOW, CALL_EXTENSIONS
 from softswitch.call.listening import Listening
 from softswitch.call.live_view import LiveView
 from softswitch.call.rebinding import EXTENSIONS
@@ -262,7 +262,7 @@ class Switch(Service):
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            supported=EXTENSIONS,
+            supported=EXTENSIONS | CALL_EXTENSIONS,
             limits=self._limits(snapshots),
         )
         registrar = Registrar()

@@ -29,7 +29,7 @@ from softswitch.call.admission import Admission, Answered, CurrentState
 from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
-from softswitch.call.legs import BranchLeg, LiveCall, Role
+from softswitch.call.legs import SIP_TIMERS, BranchLeg, LiveCall, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
 from softswitch.call.records import hold_request, settlement
@@ -136,6 +136,7 @@ class CallService(Service):
             self._feed,
             self._perform,
             self._onward,
+            self._set,
             token=token,
         )
         self._media_side = MediaSide(media, self._tell, self._media_seen)
@@ -247,6 +248,8 @@ class CallService(Service):
             self._stack.respond(
                 tx, decided.status, decided.reason or None, headers=decided.headers, now_s=now_s
             )
+            return
+        if self._sip_side.sessions.refuses(tx, now_s):
             return
         try:
             caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user)
@@ -378,8 +381,10 @@ class CallService(Service):
             for timer in live.timers.values():
                 self._timers.cancel(timer)
             live.timers.clear()
-            return
-        name, at_s = action
+        else:
+            self._set(live, *action, now_s)
+
+    def _set(self, live: LiveCall, name: str, at_s: float | None, now_s: float) -> None:
         if name in live.timers:
             self._timers.cancel(live.timers.pop(name))
         if at_s is not None:
@@ -420,7 +425,9 @@ class CallService(Service):
         while (due := self._timers.pop_due(now_s)) is not None:
             live, name = due
             live.timers.pop(name, None)
-            if name != SILENCE or self._sip_side.is_silent(live):
+            if name.startswith(SIP_TIMERS):
+                self._sip_side.timer_fired(live, name, now_s)
+            elif name != SILENCE or self._sip_side.is_silent(live):
                 self._feed(live, ev.TimerFired(name), now_s)
         self._sip.flush()
         deadline_s = self._timers.next_deadline_s()

@@ -19,11 +19,9 @@ from sip.transfer import ReferTo, Replaces, parse_refer_to
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
 from softswitch.call.b2bua import State
-from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Referral
-from softswitch.call.sip_reoffers import Feed
+from softswitch.call.legs import Feed, Leg, LiveCall, Referral
 from softswitch.routing.plan import PhoneCaller, Plan
 
-Leg = CallerLeg | BranchLeg
 Near = tuple[LiveCall, Leg]  # a call, and the leg of it that was looked for
 SUBSCRIPTION_S = 180  # told to the transferor; the last NOTIFY ends it long before
 FRAGMENT_TYPE = ("Content-Type", "message/sipfrag;version=2.0")

@@ -24,7 +24,7 @@ from softswitch.call.authentication import Authenticator
 from softswitch.call.dns_client import Answered
 from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
-from softswitch.call.legs import ALLOW
+from softswitch.call.legs import ALLOW, CALL_EXTENSIONS
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
 from softswitch.call.registrations import Registrations
@@ -177,7 +177,7 @@ class SimulatedSwitch:
             token=lambda: f"{address.host.replace('.', 'x')}t{next(tokens)}",
             server_name="switch",
             allow=ALLOW,
-            supported=EXTENSIONS,
+            supported=EXTENSIONS | CALL_EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
         snapshots = SnapshotHolder(snapshot)
