@@ -151,13 +151,16 @@ class Wire:
         heappush(self._happenings, (at_s, next(self._order), action))
 
 
-def make_stack(name: str, timers: Timers | None = None) -> Stack:
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY", "PRACK")
+
+
+def make_stack(name: str, timers: Timers | None = None, allow: tuple[str, ...] = METHODS) -> Stack:
     """A stack with readable, never repeating tokens."""
     numbers = count(1)
     return Stack(
         token=lambda: f"{name}{next(numbers)}",
         timers=timers,
         server_name=name,
-        allow=("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY"),
-        supported=frozenset({"replaces"}),
+        allow=allow,
+        supported=frozenset({"replaces", "timer", "100rel"}),
     )
