@@ -270,7 +270,8 @@ class Call:
     # --- re-INVITE --------------------------------------------------------------------------------
 
     def _reoffered(self, event: ev.Reoffered, now_s: float) -> None:
-        if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
+        ours = self._resync is not None and self._resync.waiting
+        if self._reoffer is not None or ours or self._owes_ack:
             self.do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
         reoffer = Reoffer(event.side, event.sdp, self.media)

@@ -22,6 +22,7 @@ from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
 from softswitch.call.early import EarlyAnswers, EarlyDialog
 from softswitch.call.legs import SIP_TIMERS, Arm, BranchLeg, Feed, Headers, LiveCall
+from softswitch.call.warnings import warning_header
 
 PRACK_TIMER = SIP_TIMERS + "prack"
 EARLY_DIALOGS_MAX = 32  # of one INVITE, as the stack takes 2xx of so many forks
@@ -176,7 +177,10 @@ class SipReliable:
         if answers is None or not answers.sent.acknowledged(rack):
             self._stack.respond(tx, NO_MATCH, now_s=now_s)
             return
-        self._stack.respond(tx, 488 if tx.request.body else 200, now_s=now_s)
+        status = 488 if tx.request.body else 200
+        host = self._addresses.sent_by(tx.flow).host
+        headers = warning_header(status, "no change before the answer", None, host)
+        self._stack.respond(tx, status, headers=headers, now_s=now_s)
         self._arm(live, PRACK_TIMER, None, now_s)
         if live.caller.tx.final_status:
             return

@@ -100,10 +100,30 @@ class Agent:
     def answer(self, *headers: tuple[str, str], body: bytes | None = None) -> None:
         """200 to the INVITE; the dialog stands."""
         tx = self.asked("INVITE")
-        self.dialog = Dialog.uas(
-            tx.request, local_tag=tx.to_tag, contact=self.contact, flow=self.flow
-        )
+        if self.dialog is None:
+            self.dialog = Dialog.uas(
+                tx.request, local_tag=tx.to_tag, contact=self.contact, flow=self.flow
+            )
         self.respond(tx, 200, *headers, body=self.description() if body is None else body)
+
+    def ring(self, status: int, rseq: int = 0, *, body: bytes = b"", tag: str = "") -> None:
+        """A provisional answer to the INVITE, a reliable one with ``rseq``; ``tag``: as another
+        phone behind a proxy that forks."""
+        tx = self.asked("INVITE")
+        own = tx.to_tag
+        tx.to_tag, tx.copied = tag or own, ""
+        reliable = (("Require", "100rel"), ("RSeq", str(rseq))) if rseq else ()
+        if self.dialog is None:
+            self.dialog = Dialog.uas(
+                tx.request, local_tag=tx.to_tag, contact=self.contact, flow=self.flow
+            )
+        self.respond(tx, status, *reliable, body=body)
+        tx.to_tag, tx.copied = own, ""
+
+    def early(self, tx: ClientTransaction) -> None:
+        """The dialog of the latest provisional answer stands."""
+        response = self.responses(tx)[-1]
+        self.dialog = Dialog.uac(tx.request, response, contact=self.contact, flow=self.flow)
 
     def acknowledge(self, tx: ClientTransaction, body: bytes = b"") -> None:
         """ACK the 2xx of the first INVITE, or of one in the dialog."""
