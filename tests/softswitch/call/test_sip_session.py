@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sip.events import AckReceived
 from tests.softswitch.call.agents import Scene
 
 TIMER = ("Supported", "timer")
@@ -148,8 +149,8 @@ def test_a_422_is_tried_again_once_with_what_it_asks_for() -> None:
     assert (second.first("session-expires"), second.first("min-se")) == ("3600", "3600")
     scene.carrier.answer(expires("3600;refresher=uas"))
     scene.caller.acknowledge(invite)
-    (acked,) = [e for e in scene.carrier.told if type(e).__name__ == "AckReceived"]
-    assert acked.request.cseq.number == 2  # type: ignore[attr-defined]
+    (acked,) = scene.carrier.all(AckReceived)
+    assert acked.request.cseq.number == 2
     scene.hang_up()
 
 
