@@ -125,8 +125,8 @@ def answer(request: Request) -> Answer | None:
     RemoteError.
     """
     headers = request.headers
-    if "session-expires" not in headers and "supported" not in headers:
-        return None
+    if "session-expires" not in headers and OPTION not in "".join(headers.get("supported", ())):
+        return None  # the usual call, found out without reading lists
     asked, knows = read_session_expires(request), _knows_timers(request)
     if asked is None:
         if not knows:

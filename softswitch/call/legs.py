@@ -81,6 +81,7 @@ class BranchLeg:
     min_se_s: int = INTERVAL_MIN_S
     takes_update: bool = False
     refreshing: bool = False
+    cseq: int = 1  # of its INVITE
     early: Early | None = None  # dialogs that reliable provisionals made
     warning: Warning | None = None  # of its refusal
 
@@ -233,8 +234,7 @@ def _with_session(moved: BranchLeg, leg: Leg) -> BranchLeg:
 
 def takes_update(message: Message) -> bool:
     """Whether a peer's Allow names UPDATE (RFC 3311 4)."""
-    headers = message.headers
-    return "allow" in headers and any("UPDATE" in line for line in headers["allow"])
+    return "UPDATE" in "".join(message.headers.get("allow", ()))
 
 
 def refresh_target(dialog: Dialog, response: Response) -> None:

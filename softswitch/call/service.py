@@ -136,7 +136,7 @@ class CallService(Service):
             self._feed,
             self._perform,
             self._onward,
-            self._set,
+            lambda live, name, at_s, now_s: self._set_timer(live, ev.SetTimer(name, at_s), now_s),
             token=token,
         )
         self._media_side = MediaSide(media, self._tell, self._media_seen)
@@ -381,10 +381,8 @@ class CallService(Service):
             for timer in live.timers.values():
                 self._timers.cancel(timer)
             live.timers.clear()
-        else:
-            self._set(live, *action, now_s)
-
-    def _set(self, live: LiveCall, name: str, at_s: float | None, now_s: float) -> None:
+            return
+        name, at_s = action
         if name in live.timers:
             self._timers.cancel(live.timers.pop(name))
         if at_s is not None:

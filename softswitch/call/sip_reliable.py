@@ -109,10 +109,8 @@ class SipReliable:
 
     @staticmethod
     def answer_of(branch: BranchLeg, response: Response) -> bytes:
-        """The description of a 2xx, or the one that came before it."""
-        if response.body or branch.early is None:
-            return response.body
-        early = branch.early.get(response.to_tag or "")
+        """The description that came before a 2xx without one."""
+        early = (branch.early or {}).get(response.to_tag or "")
         return b"" if early is None else early.answer
 
     def find(self, request: Request, local_tag: str) -> EarlyDialog | None:

@@ -63,8 +63,11 @@ class SipSessions:
             answer = session_timer.answer(tx.request)
         except RemoteError:  # a list that cannot be read names nothing
             answer = None
-        self._begin(live, leg, None if answer is None else answer.begun(now_s), now_s)
-        return () if answer is None else answer.headers
+        if answer is None:
+            self.end(live, leg, now_s)
+            return ()
+        self._begin(live, leg, answer.begun(now_s), now_s)
+        return answer.headers
 
     def updated(self, live: LiveCall, leg: Leg, tx: ServerTransaction, now_s: float) -> None:
         """An UPDATE without an offer: the peer is there, and its target may be new."""
@@ -84,7 +87,11 @@ class SipSessions:
     def answered(self, live: LiveCall, leg: Leg, response: Response, now_s: float) -> None:
         """A 2xx to an INVITE or UPDATE of ours: the session begins anew, with or without a timer
         (RFC 4028 7.2)."""
-        self._begin(live, leg, session_timer.agreed(response, now_s), now_s)
+        session = session_timer.agreed(response, now_s)
+        if session is None:
+            self.end(live, leg, now_s)
+        else:
+            self._begin(live, leg, session, now_s)
 
     @staticmethod
     def widens(leg: Leg, response: Response) -> bool:
@@ -98,8 +105,6 @@ class SipSessions:
     # --- time -------------------------------------------------------------------------------------
 
     def _begin(self, live: LiveCall, leg: Leg, session: Session | None, now_s: float) -> None:
-        if session is None and leg.session is None:
-            return
         leg.session = session
         self.arm(live, leg, now_s)
 
@@ -110,8 +115,9 @@ class SipSessions:
             self._arm(live, _timer_of(live, leg), due_s, now_s)
 
     def end(self, live: LiveCall, leg: Leg, now_s: float) -> None:
-        """The leg leaves."""
-        self._begin(live, leg, None, now_s)
+        """The leg leaves, or goes on without a timer."""
+        if leg.session is not None:
+            self._begin(live, leg, None, now_s)
 
     def timer_fired(self, live: LiveCall, name: str, now_s: float) -> None:
         """Refresh, or give the peer up."""

@@ -114,7 +114,8 @@ class SipSide:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
         leg = CallerLeg(tx, flow, contact, dialog, trunk, user)
         leg.takes_update = takes_update(tx.request)
-        leg.answers = self.reliable.answers_to(tx)
+        if "require" in tx.request.headers:
+            leg.answers = self.reliable.answers_to(tx)
         return leg
 
     # --- events -----------------------------------------------------------------------------------
@@ -190,7 +191,8 @@ class SipSide:
         self._stack.respond(tx, 200, now_s=now_s)
         self._forget(request.headers["call-id"][0], tx.to_tag)
         side = live.side_of(leg)
-        self.sessions.end(live, leg, now_s)
+        if leg.session is not None:
+            self.sessions.end(live, leg, now_s)
         if side is not None:
             self._feed(live, ev.HungUp(side, read_reason(request)), now_s)
 
@@ -287,7 +289,7 @@ class SipSide:
         branch = live.branches[role.branch]
         if response.status < 200:
             branch.udp_target = None  # it rings: TCP works
-            if self.reliable.takes(branch, event, now_s):
+            if "rseq" not in response.headers or self.reliable.takes(branch, event, now_s):
                 self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)
@@ -314,7 +316,8 @@ class SipSide:
             return False
         least_s = branch.min_se_s
         again = tx.request.copy()
-        again.set("cseq", str(tx.request.cseq._replace(number=tx.request.cseq.number + 1)))
+        branch.cseq += 1
+        again.set("cseq", f"{branch.cseq} INVITE")
         again.set("session-expires", str(max(session_timer.INTERVAL_S, least_s)))
         again.set("min-se", str(least_s))
         sent_by = self._addresses.sent_by(tx.flow)
@@ -346,10 +349,11 @@ class SipSide:
             self._end_extra_fork(event.transaction, dialog, now_s)
             return
         branch.dialog = dialog
-        self.reliable.settled(branch)
+        if branch.early is not None:
+            self.reliable.settled(branch)
         branch.takes_update = takes_update(response)
         self._dialogs[dialog.call_id, dialog.local_tag] = (live, branch)
-        sdp = self.reliable.answer_of(branch, response)
+        sdp = response.body or self.reliable.answer_of(branch, response)
         self._feed(live, ev.BranchAnswered(role.branch, sdp), now_s)
         if "session-expires" in response.headers and live.side_of(branch) is not None:
             self.sessions.answered(live, branch, response, now_s)
@@ -481,8 +485,7 @@ class SipSide:
         branch = live.branches[action.branch]
         assert branch.dialog is not None, "it answered"
         assert branch.tx is not None, "it was launched here"
-        number = branch.tx.request.cseq.number
-        ack = branch.dialog.ack(number, action.sdp, content(action.sdp))
+        ack = branch.dialog.ack(branch.cseq, action.sdp, content(action.sdp))
         self._stack.ack(
             branch.tx, ack, branch.dialog.flow, now_s, self._addresses.sent_by(branch.dialog.flow)
         )
@@ -498,7 +501,8 @@ class SipSide:
 
     def _bye(self, live: LiveCall, leg: Leg, reason: str, now_s: float) -> None:
         assert leg.dialog is not None, "it answered"
-        self.sessions.end(live, leg, now_s)
+        if leg.session is not None:
+            self.sessions.end(live, leg, now_s)
         leg.bye = leg.dialog.request("BYE", reason_header(CLEARED, reason))
         self._leave(live, leg, now_s)
 
