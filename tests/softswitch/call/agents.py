@@ -35,6 +35,7 @@ class Agent:
         self.stack = make_stack(f"a{address.host.replace('.', 'x')}", allow=methods)
         self.told: list[Event] = []
         self.dialog: Dialog | None = None
+        self._calls = 0
         wire.attach(StackNode(self.stack, lambda event, now_s: self.told.append(event)), address)
 
     # --- what came --------------------------------------------------------------------------------
@@ -64,11 +65,12 @@ class Agent:
 
     def invite(self, *headers: tuple[str, str], body: bytes | None = None) -> ClientTransaction:
         """Call the carrier's number; with an offer unless ``body`` is empty."""
+        self._calls += 1
         offer = sdp(self.address.host) if body is None else body
         fields = [
-            ("From", f"<sip:phone@{self.address.host}>;tag=f1"),
+            ("From", f"<sip:phone@{self.address.host}>;tag=f{self._calls}"),
             ("To", f"<sip:{NUMBER}@{NEAR.host}>"),
-            ("Call-ID", f"c1@{self.address.host}"),
+            ("Call-ID", f"c{self._calls}@{self.address.host}"),
             ("CSeq", "1 INVITE"),
             ("Contact", self.contact),
             *headers,
@@ -143,7 +145,8 @@ class Agent:
         """200 to a re-INVITE or UPDATE with an offer, whichever came last."""
         offers = [e for e in self.all(RequestReceived) if e.request.method in ("INVITE", "UPDATE")]
         answer = self.description() if body is None else body
-        self.respond(offers[-1].transaction, 200, *headers, body=answer)
+        if not offers[-1].transaction.final_status:
+            self.respond(offers[-1].transaction, 200, *headers, body=answer)
 
     def pause(self, seconds: float = SOON_S) -> None:
         """Let time pass."""

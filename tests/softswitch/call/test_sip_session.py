@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sip.events import AckReceived
-from tests.softswitch.call.agents import Scene
+from sip.events import AckReceived, RequestReceived
+from softswitch.call.legs import SIP_TIMERS
+from tests.softswitch.call.agents import NUMBER, Scene
 
 TIMER = ("Supported", "timer")
 ALLOW = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")
@@ -319,3 +320,61 @@ def test_a_change_of_one_side_refreshes_both_sessions() -> None:
     scene.pause(400)
     assert scene.over() == (0, 0)
     scene.hang_up()
+
+
+# --- transfers ------------------------------------------------------------------------------------
+
+
+def refer(scene: Scene, target: str) -> None:
+    """The caller hands the carrier on; what NOTIFY says is acknowledged."""
+    scene.caller.ask("REFER", ("Refer-To", target))
+    acknowledge_notices(scene)
+
+
+def acknowledge_notices(scene: Scene) -> None:
+    """200 to every NOTIFY and BYE that has no answer."""
+    for event in scene.caller.all(RequestReceived):
+        if event.request.method in ("NOTIFY", "BYE") and not event.transaction.final_status:
+            scene.caller.respond(event.transaction, 200)
+
+
+def test_a_leg_that_leaves_by_transfer_takes_its_timer_along() -> None:
+    """The caller was to refresh; the two that it connected talk on without it."""
+    scene = Scene()
+    scene.talk([TIMER, expires("600;refresher=uac")])
+    refer(scene, f"<sip:{NUMBER}@10.0.0.1>")
+    scene.carrier.respond(scene.carrier.asked("INVITE"), 200, body=scene.carrier.description())
+    acknowledge_notices(scene)
+    scene.carrier.answer_again()  # it is shown the new party
+    acknowledge_notices(scene)
+    assert len(scene.caller.requests("BYE")) == 1
+    (live,) = scene.switch.calls._calls.values()
+    assert not [name for name in live.timers if name.startswith(SIP_TIMERS)]
+    scene.pause(1000)
+    assert not scene.carrier.requests("BYE")
+    assert scene.switch.calls.calls_up == 1
+
+
+def test_a_leg_that_joins_another_call_keeps_its_timer() -> None:
+    """The carrier's second call is refreshed from the first one, which it goes on in."""
+    scene = Scene()
+    scene.talk()
+    first, scene.caller.dialog, scene.carrier.dialog = scene.caller.dialog, None, None
+    scene.talk([], [expires("90;refresher=uac")])
+    second, scene.caller.dialog = scene.caller.dialog, first
+    assert second is not None
+    tags = f"%3Bto-tag%3D{second.remote_tag}%3Bfrom-tag%3D{second.local_tag}"
+    call_id = second.call_id.replace("@", "%40")
+    refer(scene, f"<sip:{NUMBER}@10.0.0.1?Replaces={call_id}{tags}>")
+    for _ in range(3):  # each of the two is shown the other
+        scene.carrier.answer_again(expires("90;refresher=uac"))
+        acknowledge_notices(scene)
+    assert scene.switch.calls.calls_up == 1
+    for number in range(1, 4):
+        scene.pause(46)
+        assert len(scene.carrier.requests("UPDATE")) >= number
+        for event in scene.carrier.all(RequestReceived):
+            if event.request.method == "UPDATE" and not event.transaction.final_status:
+                scene.carrier.respond(event.transaction, 200, expires("90;refresher=uac"))
+    assert not scene.carrier.requests("BYE")
+    assert scene.switch.calls.calls_up == 1
