@@ -187,6 +187,12 @@ class SipReoffers:
         if action.status < 300 and server.request.method == "UPDATE":
             self._over(live, b"", now_s)
 
+    def take_back(self, reoffer: ReofferLegs, now_s: float) -> None:
+        """The call ends: a re-INVITE of our own that a device never answers must not stay."""
+        client = reoffer.client
+        if reoffer.server is None and client is not None and not client.final_status:
+            self._stack.cancel(client, now_s)
+
     def ack(self, live: LiveCall, action: ev.AckReoffer, now_s: float) -> None:
         """Acknowledge the other side's 2xx to a re-INVITE that was passed on; an UPDATE has no
         ACK."""

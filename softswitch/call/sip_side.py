@@ -503,6 +503,8 @@ class SipSide:
         assert leg.dialog is not None, "it answered"
         if leg.session is not None:
             self.sessions.end(live, leg, now_s)
+        if live.reoffer is not None:
+            self.reoffers.take_back(live.reoffer, now_s)
         leg.bye = leg.dialog.request("BYE", reason_header(CLEARED, reason))
         self._leave(live, leg, now_s)
 

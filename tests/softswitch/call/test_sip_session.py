@@ -378,3 +378,13 @@ def test_a_leg_that_joins_another_call_keeps_its_timer() -> None:
                 scene.carrier.respond(event.transaction, 200, expires("90;refresher=uac"))
     assert not scene.carrier.requests("BYE")
     assert scene.switch.calls.calls_up == 1
+
+
+def test_a_refresh_that_is_never_answered_is_taken_back_with_the_call() -> None:
+    """A device that says 100 to our re-INVITE and nothing more keeps no transaction of ours."""
+    scene = Scene(takes_update=False)
+    scene.talk([], [expires("90;refresher=uac")])
+    scene.pause(61)
+    assert len(scene.carrier.requests("INVITE")) == 2
+    assert scene.over() == (1, 1)
+    scene.hang_up()
