@@ -22,7 +22,9 @@ KNOWN_METHODS = frozenset(
 """The methods of the IANA registry: one of these is 405 when not allowed, any other 501."""
 
 BODY_TYPE = "application/sdp"
-"""The one body that an INVITE may have. What other requests carry is not read, so not judged."""
+"""The one body of a session's requests. What others carry is not read, so not judged."""
+
+_DESCRIBED = frozenset({"INVITE", "UPDATE", "PRACK"})
 
 _USUAL_TYPE = [BODY_TYPE]
 _RANGES = frozenset({BODY_TYPE, "application/*", "*/*"})
@@ -67,11 +69,10 @@ class Acceptance:
                 # other request has arrived, and so has one in a dialog, which is with us.
                 return Refusal(483)
             refusal = self._extension_refusal(request) if "require" in headers else None
-            if refusal is None and method == "INVITE":
-                if request.body:
-                    refusal = _content_refusal(request)
-                if refusal is None and "accept" in headers and not _takes_answer(request):
-                    refusal = Refusal(406)
+            if refusal is None and request.body and method in _DESCRIBED:
+                refusal = _content_refusal(request)
+            if refusal is None and method == "INVITE" and "accept" in headers:
+                refusal = None if _takes_answer(request) else Refusal(406)
             return refusal or Accepted(to_tag)
         except RemoteError as error:
             return Refusal(error.status_hint, reason_of(error))

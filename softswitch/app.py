@@ -40,7 +40,7 @@ from softswitch.call.defence import Defence
 from softswitch.call.dns_client import DnsClient
 from softswitch.call.hosts import Hosts
 from softswitch.call.identify import Domains, trunk_at
-from softswitch.call.legs import ALLOW, SUPPORTED
+from softswitch.call.legs import ALLOW, CALL_EXTENSIONS
 from softswitch.call.listening import Listening, reach_of
 from softswitch.call.live_view import LiveView
 from softswitch.call.phone_states import PhoneStates
@@ -287,7 +287,7 @@ class Switch(Service):
             token=tokens,
             server_name=SERVER_NAME,
             allow=ALLOW,
-            supported=EXTENSIONS | SUPPORTED,
+            supported=EXTENSIONS | CALL_EXTENSIONS,
             allow_events=ALLOW_EVENTS,
             limits=self._limits(snapshots, hosts, live, bans),
         )

@@ -273,7 +273,8 @@ class Call:
     # --- re-INVITE --------------------------------------------------------------------------------
 
     def _reoffered(self, event: ev.Reoffered, now_s: float) -> None:
-        if self._reoffer is not None or (self._resync is not None and self._resync.waiting):
+        ours = self._resync is not None and self._resync.waiting
+        if self._reoffer is not None or ours or self._owes_ack:
             self.do(ev.AnswerReoffer(event.side, 491, b"", "another change is under way"))
             return
         if self.transfer is not None and self.transfer.gone:
@@ -318,6 +319,8 @@ class Call:
 
     def _refresh(self, event: ev.RefreshDue, now_s: float) -> None:
         if self._reoffer is None and self._resync is None:
+            if event.changed:
+                self.media.next_version()
             self.start_resync(Resync(self.media, event.side), now_s)
 
     def _reoffer_acked(self, event: ev.ReofferAcked, now_s: float) -> None:
@@ -418,6 +421,16 @@ class Call:
     def _ack_missing(self, event: ev.AckMissing, now_s: float) -> None:
         self.end("switch", "answered", f"no ACK from side {event.side}", now_s)
 
+    def _prack_missing(self, event: ev.PrackMissing, now_s: float) -> None:
+        reason = "no PRACK from the caller"
+        if self.state is State.DIALLING:
+            return self._refuse(504, "failed", reason, now_s)
+        return self.end("switch", "answered", reason, now_s, gone=("a",))
+
+    def _session_lost(self, event: ev.SessionLost, now_s: float) -> None:
+        reason = f"no session refresh from the {ev.party_name(event.side)}"
+        self.end("switch", "answered", reason, now_s)
+
     def _media_silent(self, event: ev.MediaSilent, now_s: float) -> None:
         for side in self.parties:
             if event.leg == self.media.leg(side):
@@ -445,7 +458,8 @@ class Call:
         self.status, self.cause = status, cause
         if not traced:
             self.trace.append(f"refused with {status}: {reason or cause}")
-        self.do(*self.branches.cancel(), ev.AnswerCaller(status, b"", reason))
+        cancelled = self.branches.cancel(reason=reason)
+        self.do(*cancelled, ev.AnswerCaller(status, b"", reason))
         self._close(now_s)
 
     def end(
@@ -540,8 +554,12 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_D, ev.Invited): Call._begin,
     (_D, ev.CallerCancelled): Call._caller_cancelled,
     (_T, ev.CallerAcked): Call._caller_acked,
+    (_D, ev.PrackMissing): Call._prack_missing,
+    (_T, ev.PrackMissing): Call._prack_missing,
     (_T, ev.AckMissing): Call._ack_missing,
     (_R, ev.AckMissing): Call._ack_missing,
+    (_T, ev.SessionLost): Call._session_lost,
+    (_R, ev.SessionLost): Call._session_lost,
     (_T, ev.HungUp): Call._hung_up,
     (_R, ev.HungUp): transfers.hung_up,
     # credit

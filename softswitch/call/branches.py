@@ -33,6 +33,7 @@ class Branch:
     rang_s: float | None = None
     answered_s: float | None = None
     ended_s: float | None = None
+    said: str = ""  # the Reason of its refusal
 
 
 class Branches(list[Branch]):
@@ -50,12 +51,15 @@ class Branches(list[Branch]):
         """Those that may still answer."""
         return [branch for branch in self if branch.state is BranchState.CALLING]
 
-    def cancel(self, status: int = 487, *, elsewhere: bool = False) -> list[ev.Action]:
-        """Take back all that may still answer; ``elsewhere``: another one did."""
+    def cancel(
+        self, status: int = 487, *, elsewhere: bool = False, reason: str = ""
+    ) -> list[ev.Action]:
+        """Take back all that may still answer; ``elsewhere``: another one did; ``reason``: why the
+        caller does."""
         actions: list[ev.Action] = []
         for branch in self.live():
             branch.state, branch.status = BranchState.CANCELLED, status
-            actions.append(ev.CancelBranch(branch.number, elsewhere))
+            actions.append(ev.CancelBranch(branch.number, elsewhere, reason))
         return actions
 
     def failure(self, hold: str, *, on_trunks: bool) -> int:
@@ -65,3 +69,8 @@ class Branches(list[Branch]):
         if not on_trunks:
             return failover.phones_status(statuses)
         return statuses[-1] if statuses else 503
+
+    def said(self, hold: str, status: int) -> str:
+        """The Reason of the branch of a step that failed with this status, "" without one."""
+        found = (branch.said for branch in self if branch.hold == hold and branch.status == status)
+        return next(found, "")

@@ -117,15 +117,17 @@ class Dialling:
 
     # --- preparing --------------------------------------------------------------------------------
 
-    def _next_step(self, status: int, now_s: float) -> Unreached | None:
-        """Prepare the next step that can be tried; ``status`` is how the one before it failed."""
+    def _next_step(self, status: int, now_s: float, said: str = "") -> Unreached | None:
+        """Prepare the next step that can be tried; ``status`` is how the one before it failed, and
+        ``said`` its Reason."""
         self.is_ringing = False
         while True:
             self._step += 1
             if self._step >= len(self._steps):
                 cause = failover.cause_of(status)
-                said = cause in failover.SAID_BY_CALLEE
-                return Unreached(failover.caller_status(status), cause, said_by_callee=said)
+                by_callee = cause in failover.SAID_BY_CALLEE
+                shown = failover.caller_status(status)
+                return Unreached(shown, cause, said, said_by_callee=by_callee)
             step = self.step
             if isinstance(step, Refuse):  # routing has written its reason into the trace
                 return Unreached(step.status, step.cause, step.reason, traced=True)
@@ -134,7 +136,7 @@ class Dialling:
             self._trace.extend(found.notes)
             if self._targets:
                 return self._prepare(step, now_s)
-            status = 503 if isinstance(step, DialTrunks) else 480
+            status, said = 503 if isinstance(step, DialTrunks) else 480, ""
             self._trace.append(f"{name_of(step)}: nothing to call, {status}")
 
     def _prepare(self, step: RingUser | DialTrunks, now_s: float) -> Unreached | None:
@@ -247,7 +249,7 @@ class Dialling:
         branch.ended_s = now_s
         if branch.state is not BranchState.CALLING:
             return None
-        branch.state, branch.status = BranchState.FAILED, event.status
+        branch.state, branch.status, branch.said = BranchState.FAILED, event.status, event.said
         self._trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
         if event.onward is not None and self._redirects < REDIRECTS_MAX:
             return self._redirect(event.onward, now_s)
@@ -291,7 +293,7 @@ class Dialling:
         self._do(ev.SetTimer(STEP, None), ev.SetTimer(SILENCE, None))
         if self._step + 1 < len(self._steps):
             self._do(*self._charges.void(hold))
-        return self._next_step(status, now_s)
+        return self._next_step(status, now_s, self._branches.said(hold, status))
 
     def timer_fired(self, event: ev.TimerFired, now_s: float) -> Unreached | None:
         """Time is up for the step, or for a silent trunk."""

@@ -111,12 +111,14 @@ class BranchAnswered(NamedTuple):
 class BranchFailed(NamedTuple):
     """A final refusal, or 408/503 when nothing came or the flow broke (RFC 3261 8.1.3.1).
 
-    ``onward``: it was a redirection by a user's phone, and this is where routing takes it."""
+    ``onward``: it was a redirection by a user's phone, and this is where routing takes it.
+    ``said``: its Reason (RFC 3326), for the caller."""
 
     branch: int
     status: int
     reason: str
     onward: Plan | None = None
+    said: str = ""
 
 
 class CallerCancelled(NamedTuple):
@@ -133,6 +135,16 @@ class CallerAcked(NamedTuple):
 
 class AckMissing(NamedTuple):
     """No ACK for a 2xx of ours in 64*T1."""
+
+    side: Side
+
+
+class PrackMissing(NamedTuple):
+    """The caller did not acknowledge a provisional response in 64*T1 (RFC 3262 3)."""
+
+
+class SessionLost(NamedTuple):
+    """A side did not refresh its session in time (RFC 4028 10)."""
 
     side: Side
 
@@ -166,9 +178,11 @@ class ReofferAcked(NamedTuple):
 
 
 class RefreshDue(NamedTuple):
-    """A session timer wants a re-INVITE to this side (RFC 4028)."""
+    """A session timer wants a re-INVITE to this side (RFC 4028); ``changed``: it is to be shown
+    another description than it has."""
 
     side: Side
+    changed: bool = False
 
 
 class TransferAsked(NamedTuple):
@@ -240,6 +254,8 @@ Input = (
     | CallerCancelled
     | CallerAcked
     | AckMissing
+    | PrackMissing
+    | SessionLost
     | HungUp
     | Reoffered
     | ReofferAnswered
@@ -323,10 +339,12 @@ class Launch(NamedTuple):
 
 
 class CancelBranch(NamedTuple):
-    """CANCEL a branch; ``elsewhere``: another one answered (RFC 3326 Reason)."""
+    """CANCEL a branch; ``elsewhere``: another one answered (RFC 3326 Reason); ``reason``: the
+    caller's."""
 
     branch: int
     elsewhere: bool = False
+    reason: str = ""
 
 
 class AckBranch(NamedTuple):

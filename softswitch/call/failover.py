@@ -30,7 +30,7 @@ SAID_BY_CALLEE = frozenset(("busy", "rejected"))
 
 # Answers that speak of the relation between us and the called side, never of the caller's request:
 # passing them on would make the caller's phone ask for its own password or look for a redirect.
-PRIVATE_STATUSES = frozenset((401, 407, 421, 420, 494))
+PRIVATE_STATUSES = frozenset((401, 407, 420, 421, 422, 494))
 
 
 def tries_next_trunk(status: int) -> bool:

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from twisted.logger import Logger
+
+from sip import reliable, session_timer
 from sip.dialog import Dialog
+from sip.errors import RemoteError
 from sip.events import RequestFailed, ResponseReceived
 from sip.flow import Flow
-from sip.message import Request
+from sip.message import Message, Request, Response
+from sip.reason_header import is_reason_value, reason_value
+from sip.session_timer import INTERVAL_MIN_S, INTERVAL_S, Session
 from sip.transaction import ClientTransaction, ServerTransaction
+from sip.warning import Warning
 from softswitch.call.b2bua import Call
-from softswitch.call.events import Side, Target
+from softswitch.call.early import Early, EarlyAnswers
+from softswitch.call.events import Input, Side, Target
 from softswitch.ids import AccountId
 from softswitch.routing.plan import PhoneCaller, Plan
 
+log = Logger()
+
 ALLOW = (
-    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "INFO", "MESSAGE"),
-    *("SUBSCRIBE", "NOTIFY"),
+    *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "REFER", "UPDATE", "PRACK"),
+    *("INFO", "MESSAGE", "SUBSCRIBE", "NOTIFY"),
 )
-SUPPORTED = frozenset({"replaces"})  # by calls; a REGISTER may require more
 SDP_TYPE = ("Content-Type", "application/sdp")
 
-REASON_CHARS_MAX = 120  # a sentence; traces hold the whole text
+CALL_EXTENSIONS = frozenset({reliable.OPTION, session_timer.OPTION, "replaces"})
+"""What a request of a call may require (RFC 3262, RFC 4028, RFC 3891)."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -44,6 +54,11 @@ class CallerLeg:
     bye: Request | None = None
     notifying: bool = False
     referrals: int = 0  # REFERs of this dialog so far
+    session: Session | None = None  # RFC 4028; None: it lasts until it is ended
+    min_se_s: int = INTERVAL_MIN_S  # the least interval that the peer takes
+    takes_update: bool = False  # RFC 3311 4
+    refreshing: bool = False  # an UPDATE of ours is out
+    answers: EarlyAnswers | None = None  # of a caller that takes reliable provisionals only
 
     @property
     def allow(self) -> Sequence[str]:
@@ -74,6 +89,13 @@ class BranchLeg:
     udp_target: Target | None = None
     proved: bool = False  # its INVITE went out again, with the answer to a challenge
     allow: Sequence[str] = ()  # the Allow lines of its 2xx
+    session: Session | None = None  # as ``CallerLeg``'s
+    min_se_s: int = INTERVAL_MIN_S
+    takes_update: bool = False
+    refreshing: bool = False
+    cseq: int = 1  # of its INVITE
+    early: Early | None = None  # dialogs that reliable provisionals made
+    warning: Warning | None = None  # of its refusal
 
     @property
     def may_leave(self) -> bool:
@@ -94,6 +116,9 @@ class BranchLeg:
         return self.target.trunk
 
 
+Leg = CallerLeg | BranchLeg
+
+
 @runtime_checkable
 class OwnRequest(Protocol):
     """The owner of a request that is no call's: what comes of it is told here."""
@@ -107,11 +132,12 @@ class OwnRequest(Protocol):
 
 @dataclass(slots=True)
 class ReofferLegs:
-    """A re-INVITE on its way through: the initiator's transaction (``None``: it is our own), and
-    ours to the other side."""
+    """A re-INVITE or UPDATE on its way through: the initiator's transaction (``None``: it is our
+    own), ours to the other side, and the warning of that one's refusal."""
 
     server: ServerTransaction | None
     client: ClientTransaction | None = None
+    warning: Warning | None = None
 
 
 @dataclass(slots=True)
@@ -119,7 +145,7 @@ class Referral:
     """A REFER that is being obeyed: in whose dialog NOTIFY goes back, under which event; "" when
     nothing is to be told (RFC 4488). ``by``: the Referred-By of the new INVITE (RFC 3892)."""
 
-    leg: CallerLeg | BranchLeg
+    leg: Leg
     event: str
     by: str = ""
 
@@ -133,8 +159,7 @@ class Referral:
 
     def role(self, live: LiveCall) -> Role:
         """The owner of the last NOTIFY."""
-        numbers = (number for number, leg in enumerate(live.branches) if leg is self.leg)
-        return Role(live, "notify", branch=next(numbers, -1))
+        return Role(live, "notify", branch=live.number_of(self.leg))
 
 
 @dataclass(slots=True)
@@ -153,7 +178,7 @@ class LiveCall:
     media_seen: bool = False  # RTP came since the last journal beat
     media_ever: bool = False
 
-    def leg(self, side: Side) -> CallerLeg | BranchLeg | None:
+    def leg(self, side: Side) -> Leg | None:
         """The leg that is a party of the call, ``None`` before there is one."""
         parties = self.machine.parties
         if side not in parties:
@@ -171,7 +196,15 @@ class LiveCall:
         leg = self.leg(side)
         return None if leg is None else leg.trunk
 
-    def side_of(self, leg: CallerLeg | BranchLeg) -> Side | None:
+    def numbered(self, number: int) -> Leg:
+        """A branch by its number, the caller's leg below 0."""
+        return self.caller if number < 0 else self.branches[number]
+
+    def number_of(self, leg: Leg) -> int:
+        """What ``numbered`` finds a leg by."""
+        return next((number for number, each in enumerate(self.branches) if each is leg), -1)
+
+    def side_of(self, leg: Leg) -> Side | None:
         """Which party a leg is; ``None`` for one that answered too late, or has left."""
         if self.leg("a") is leg:
             return "a"
@@ -182,24 +215,34 @@ class Role(NamedTuple):
     """What a transaction of ours is for: the ``owner`` that comes back with its events."""
 
     call: LiveCall
-    part: str  # caller | branch | reoffer | bye | notify: the last one of a transfer
+    part: str  # caller | branch | reoffer | refresh | bye | notify: the last one of a transfer
     side: Side = "a"
     branch: int = -1  # the caller's leg
 
     @property
-    def leg(self) -> CallerLeg | BranchLeg:
+    def leg(self) -> Leg:
         """The leg that ``branch`` names."""
-        return self.call.caller if self.branch < 0 else self.call.branches[self.branch]
+        return self.call.numbered(self.branch)
 
 
-def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
+Feed = Callable[[LiveCall, Input, float], None]
+"""Gives an input to a call's machine."""
+
+Arm = Callable[[LiveCall, str, float | None, float], None]
+"""Starts a timer of a call by its name and time, or stops it; the last is ``now_s``."""
+
+SIP_TIMERS = "sip "
+"""How the names of the SIP half's own timers begin: the machine never sees them."""
+
+
+def moved_leg(leg: Leg) -> BranchLeg:
     """A leg as a branch of another call, which it goes on in; its channel of a trunk goes along."""
     dialog = leg.dialog
     assert dialog is not None, "only what was answered can move"
     if isinstance(leg, BranchLeg):
         moved = BranchLeg(leg.target, leg.contact, None, dialog, leg.on_trunk, allow=leg.allow)
         leg.on_trunk = False
-        return moved
+        return _with_session(moved, leg)
     user = leg.user
     target = Target(
         uri=dialog.remote_target,
@@ -212,20 +255,48 @@ def moved_leg(leg: CallerLeg | BranchLeg) -> BranchLeg:
         trunk=leg.trunk,
     )
     on_trunk, leg.trunk = leg.trunk is not None, None
-    return BranchLeg(target, leg.contact, None, dialog, on_trunk, allow=leg.allow)
+    return _with_session(
+        BranchLeg(target, leg.contact, None, dialog, on_trunk, allow=leg.allow), leg
+    )
+
+
+def _with_session(moved: BranchLeg, leg: Leg) -> BranchLeg:
+    moved.session, moved.min_se_s = leg.session, leg.min_se_s
+    moved.takes_update = leg.takes_update
+    return moved
+
+
+def takes_update(message: Message) -> bool:
+    """Whether a peer's Allow names UPDATE (RFC 3311 4)."""
+    return "UPDATE" in "".join(message.headers.get("allow", ()))
+
+
+def refresh_target(dialog: Dialog, response: Response) -> None:
+    """Take the new target of a 2xx, or keep the old one when it cannot be read."""
+    try:
+        dialog.refresh(response)
+    except RemoteError as error:
+        log.debug("target not refreshed: {error}", error=error)
 
 
 def reason_header(cause: int, text: str) -> Headers:
-    """The Reason header (RFC 3326) that tells a phone or a trace why; none without a text. Causes
-    below 100 are Q.850's, others SIP statuses."""
+    """The Reason header (RFC 3326) that tells a phone or a trace why; none without a text. What
+    the other leg gave as its reason goes on as it is; words of ours get this cause, of Q.850 below
+    100, else a SIP status."""
     if not text:
         return ()
-    protocol = "SIP" if cause >= 100 else "Q.850"
-    printable = "".join(c if c.isprintable() and c not in '"\\' else " " for c in text)
-    return (("Reason", f'{protocol} ;cause={cause} ;text="{printable[:REASON_CHARS_MAX]}"'),)
+    return (("Reason", text if is_reason_value(text) else reason_value(cause, text)),)
 
 
 ELSEWHERE: Headers = reason_header(200, "Call completed elsewhere")
+
+
+# A delayed offer comes back in a 2xx only: in a reliable provisional it would want its answer in
+# the PRACK (RFC 3262 5), before the caller has got the offer.
+_WITH_OFFER = ("Supported", f"{reliable.OPTION}, {session_timer.OPTION}, replaces")
+WITHOUT_OFFER = ("Supported", f"{session_timer.OPTION}, replaces")
+_SESSION = (("Session-Expires", str(INTERVAL_S)), ("Min-SE", str(INTERVAL_MIN_S)))
+_ALLOW_FIELD = ("Allow", ", ".join(ALLOW))
 
 
 def invite(
@@ -239,7 +310,9 @@ def invite(
         ("Call-ID", call_id),
         ("CSeq", "1 INVITE"),
         ("Contact", contact),
-        ("Allow", ", ".join(ALLOW)),
+        _ALLOW_FIELD,
+        _WITH_OFFER if sdp else WITHOUT_OFFER,
+        *_SESSION,
         *target.headers,
     ]
     if sdp:

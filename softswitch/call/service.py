@@ -31,7 +31,7 @@ from softswitch.call.b2bua import ALL_TIMERS, UP, Call
 from softswitch.call.credit import CallCredit, RunsCallWork, WritesSettlements
 from softswitch.call.dialling import SILENCE
 from softswitch.call.instant_messages import InstantMessages
-from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, OwnRequest, Role
+from softswitch.call.legs import SIP_TIMERS, BranchLeg, CallerLeg, LiveCall, OwnRequest, Role
 from softswitch.call.media_session import Caller
 from softswitch.call.media_side import MediaPlane, MediaSide
 from softswitch.call.phone_probes import PROBE_TICK_S, PhoneProbes, ProbeSettings
@@ -162,6 +162,7 @@ class CallService(Service):
             self._feed,
             self._perform,
             self._onward,
+            lambda live, name, at_s, now_s: self._set_timer(live, ev.SetTimer(name, at_s), now_s),
             token=token,
         )
         self._media_side = MediaSide(media, self._tell, self._media_seen)
@@ -298,6 +299,8 @@ class CallService(Service):
             self._stack.respond(
                 tx, decided.status, decided.reason or None, headers=decided.headers, now_s=now_s
             )
+            return
+        if self._sip_side.sessions.refuses(tx, now_s):
             return
         try:
             if isinstance(decided, TakesOver):
@@ -556,7 +559,9 @@ class CallService(Service):
         while (due := self._timers.pop_due(now_s)) is not None:
             live, name = due
             live.timers.pop(name, None)
-            if name == SILENCE and self._sip_side.is_silent(live):
+            if name.startswith(SIP_TIMERS):
+                self._sip_side.timer_fired(live, name, now_s)
+            elif name == SILENCE and self._sip_side.is_silent(live):
                 self._trunk_silent(live.branches[-1], "a call got no answer")
                 self._feed(live, ev.TimerFired(name), now_s)
             elif name != SILENCE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sip import session_timer
 from sip.dialog import Dialog
 from sip.errors import RemoteError
 from sip.events import (
@@ -20,6 +21,7 @@ from sip.events import (
 from sip.flow import Address, Flow
 from sip.machines import State
 from sip.message import Request, Response
+from sip.reason_header import is_reason_value, read_reason
 from sip.stack import Stack
 from sip.transaction import ClientTransaction, ServerTransaction
 from sip.transfer import Replaces
@@ -30,35 +32,44 @@ from softswitch.call.events import Target
 from softswitch.call.large_requests import LargeRequests
 from softswitch.call.legs import (
     ELSEWHERE,
+    Arm,
     BranchLeg,
     CallerLeg,
+    Feed,
+    Headers,
+    Leg,
     LiveCall,
     Role,
     content,
     invite,
     moved_leg,
     reason_header,
+    takes_update,
 )
 from softswitch.call.sip_info import SipInfo
-from softswitch.call.sip_reoffers import Feed, SipReoffers
+from softswitch.call.sip_reliable import PRACK_TIMER, SipReliable
+from softswitch.call.sip_reoffers import RETRY_LATER, SipReoffers
+from softswitch.call.sip_session import SipSessions
 from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
 from softswitch.call.user_states import ALLOW_EVENTS
+from softswitch.call.warnings import NOT_ACCEPTABLE, heard_warning, warning_header
 from softswitch.routing.plan import PhoneCaller, Plan
 
 NO_SUCH_CALL = 481
 BAD_EVENT = 489
 REQUEST_TIMEOUT = 408
 UNAVAILABLE = 503
+UNAVAILABLE_NOW = 480  # who answered has hung up before our 2xx could go out
 CLEARED = 16  # Q.850 "normal call clearing": the cause beside the words of a Reason header
 
 DialogKey = tuple[str, str]  # Call-ID and our tag
-Leg = CallerLeg | BranchLeg
 
 
 class SipSide:
     """Dialogs and transactions of all calls. ``feed`` gives an input to a call's machine,
     ``perform`` carries out what a machine has to do; ``plan`` tells where a number leads that a
-    user dials. ``reoffers`` carries the re-INVITEs, ``transfers`` the REFERs."""
+    user dials. ``reoffers`` carries the re-INVITEs and UPDATEs, ``sessions`` the session timers,
+    ``reliable`` the PRACKs, ``transfers`` the REFERs; ``arm`` starts and stops their timers."""
 
     def __init__(
         self,
@@ -67,10 +78,13 @@ class SipSide:
         feed: Feed,
         perform: Callable[[LiveCall, float], None],
         plan: Callable[[LiveCall, PhoneCaller, str], Plan],
+        arm: Arm,
         *,
         token: Callable[[], str],
     ) -> None:
-        self.reoffers = SipReoffers(stack, addresses, feed, token=token)
+        self.sessions = SipSessions(stack, addresses, feed, arm)
+        self.reliable = SipReliable(stack, addresses, feed, self._answer, arm)
+        self.reoffers = SipReoffers(stack, addresses, feed, self.sessions, token=token)
         lookups = Lookups(plan, self._find, self._join)
         self._info = SipInfo(stack, addresses)
         self.transfers = SipTransfers(stack, addresses, feed, lookups)
@@ -86,7 +100,7 @@ class SipSide:
     @property
     def dialogs(self) -> int:
         """How many dialogs are kept."""
-        return len(self._dialogs)
+        return len(self._dialogs) + len(self.reliable)
 
     def has_flow(self, flow: Flow) -> bool:
         """Whether a dialog lives on a stream connection. Walks all dialogs: for rare questions."""
@@ -103,16 +117,20 @@ class SipSide:
         dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
         if trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
-        return CallerLeg(tx, flow, contact, dialog, trunk, user)
+        leg = CallerLeg(tx, flow, contact, dialog, trunk, user)
+        leg.takes_update = takes_update(tx.request)
+        if "require" in tx.request.headers:
+            leg.answers = self.reliable.answers_to(tx)
+        return leg
 
     # --- events -----------------------------------------------------------------------------------
 
     def in_dialog(self, tx: ServerTransaction, request: Request, flow: Flow, now_s: float) -> None:
-        """A request with a To tag: re-INVITE, BYE, REFER, INFO, OPTIONS."""
+        """A request with a To tag: re-INVITE, UPDATE, PRACK, BYE, REFER, INFO, OPTIONS."""
         found = self._dialogs.get((request.headers["call-id"][0], tx.to_tag))
         dialog = found[1].dialog if found else None
         if found is None or dialog is None or dialog.remote_tag != (request.from_tag or ""):
-            self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
+            self._in_early_dialog(tx, request, now_s)
             return
         live, leg = found
         try:
@@ -124,15 +142,24 @@ class SipSide:
             self._early(live, tx, request, now_s)
         elif request.method == "BYE":
             self._hung_up(live, leg, tx, request, now_s)
-        elif request.method == "INVITE":
+        elif request.method in ("INVITE", "UPDATE"):
             self.reoffers.received(live, live.side_of(leg), tx, now_s)
+        elif request.method == "PRACK":
+            answers = live.caller.answers if leg is live.caller else None
+            self.reliable.pracked(live, answers, tx, now_s)
         elif request.method == "REFER":
             self.transfers.received(live, leg, tx, now_s)
-        elif request.method == "INFO":
+        else:
+            self._at_any_time(live, leg, tx, now_s)
+
+    def _at_any_time(self, live: LiveCall, leg: Leg, tx: ServerTransaction, now_s: float) -> None:
+        """What changes nothing of the call, and may come before its answer too."""
+        method = tx.request.method
+        if method == "INFO":
             self._info.received(live, leg, tx, now_s)
-        elif request.method == "MESSAGE":
+        elif method == "MESSAGE":
             self._stack.respond(tx, 403, "Messages Go Outside Of Calls", now_s=now_s)
-        elif request.method in ("SUBSCRIBE", "NOTIFY"):  # a call's dialog has no events to tell
+        elif method in ("SUBSCRIBE", "NOTIFY"):  # a call's dialog has no events to tell
             headers = (("Allow-Events", ALLOW_EVENTS),)
             self._stack.respond(tx, BAD_EVENT, headers=headers, now_s=now_s)
         else:
@@ -140,15 +167,44 @@ class SipSide:
 
     def _early(self, live: LiveCall, tx: ServerTransaction, request: Request, now_s: float) -> None:
         """A request in the dialog that our ringing made, before the answer."""
+        answers = live.caller.answers
         if request.method == "INVITE":  # RFC 3261 14.2
-            self._stack.respond(tx, 500, headers=(("Retry-After", "5"),), now_s=now_s)
+            self._stack.respond(tx, 500, headers=RETRY_LATER, now_s=now_s)
+        elif request.method == "PRACK":
+            self.reliable.pracked(live, answers, tx, now_s)
+        elif request.method == "UPDATE":
+            described = answers is not None and answers.described
+            refusal = (504, ()) if described else (500, RETRY_LATER)
+            self.reoffers.early(tx, live.caller.contact, refusal, now_s)
+        elif request.method == "BYE":  # RFC 3261 15: the caller may give up by BYE too
+            self._stack.respond(tx, 200, now_s=now_s)
+            self._given_up(live, read_reason(request), now_s)
+        elif request.method == "REFER":
+            self.transfers.received(live, live.caller, tx, now_s)
+        else:
+            self._at_any_time(live, live.caller, tx, now_s)
+
+    def _in_early_dialog(self, tx: ServerTransaction, request: Request, now_s: float) -> None:
+        """A request of a called side that has not answered yet: only an UPDATE is expected."""
+        early = self.reliable.find(request, tx.to_tag)
+        if early is None or request.method != "UPDATE":
+            self._stack.respond(tx, NO_SUCH_CALL, now_s=now_s)
             return
-        if request.method == "INFO":
-            self._info.received(live, live.caller, tx, now_s)
+        try:
+            early.dialog.accepts(request)
+        except RemoteError as error:
+            self._stack.respond(tx, error.status_hint, now_s=now_s)
             return
-        self._stack.respond(tx, 200, now_s=now_s)
-        if request.method == "BYE":  # RFC 3261 15: the caller may give up by BYE too
-            self._feed(live, ev.CallerCancelled(request.first("reason") or ""), now_s)
+        refusal = (504 if early.answer else 491, ())
+        self.reoffers.early(tx, early.dialog.contact, refusal, now_s)
+
+    def _given_up(self, live: LiveCall, reason: str, now_s: float) -> None:
+        """The caller does not want the call any more; the callee may have answered, and our 2xx
+        may wait for a PRACK."""
+        if self.reliable.refuse_held(live, 487, now_s):
+            self._feed(live, ev.HungUp("a", reason), now_s)
+        else:
+            self._feed(live, ev.CallerCancelled(reason), now_s)
 
     def _hung_up(
         self, live: LiveCall, leg: Leg, tx: ServerTransaction, request: Request, now_s: float
@@ -156,8 +212,10 @@ class SipSide:
         self._stack.respond(tx, 200, now_s=now_s)
         self._forget(request.headers["call-id"][0], tx.to_tag)
         side = live.side_of(leg)
+        if leg.session is not None:
+            self.sessions.end(live, leg, now_s)
         if side is not None:
-            self._feed(live, ev.HungUp(side, request.first("reason") or ""), now_s)
+            self._feed(live, ev.HungUp(side, read_reason(request)), now_s)
 
     def acked(self, event: AckReceived, now_s: float) -> None:
         """The ACK of a 2xx of ours."""
@@ -167,8 +225,17 @@ class SipSide:
         if role.part == "caller":
             self._caller_acked(role.call, now_s)
             self._feed(role.call, ev.CallerAcked(event.request.body), now_s)
+            if role.call.caller.answers is not None:
+                self._show_change(role.call, now_s)
         else:
             self.reoffers.acked(role.call, event.request, now_s)
+
+    def _show_change(self, live: LiveCall, now_s: float) -> None:
+        """A caller that got a description in a reliable provisional takes no other one from the 2xx
+        (RFC 3261 13.2.1): when a later branch answered with its own, a re-INVITE shows it."""
+        answers = live.caller.answers
+        if answers is not None and answers.described not in (b"", answers.final):
+            self._feed(live, ev.RefreshDue("a", changed=True), now_s)
 
     def ack_timed_out(self, event: AckTimedOut, now_s: float) -> None:
         """No ACK: the dialog stands, so it is ended with BYE (RFC 3261 13.3.1.4)."""
@@ -196,8 +263,7 @@ class SipSide:
         """The caller gave up."""
         role = event.transaction.owner
         if isinstance(role, Role) and role.part == "caller":
-            reason = event.request.first("reason") or ""
-            self._feed(role.call, ev.CallerCancelled(reason), now_s)
+            self._given_up(role.call, read_reason(event.request), now_s)
         elif isinstance(role, Role):
             self.reoffers.cancelled(role.call, now_s)
 
@@ -208,6 +274,8 @@ class SipSide:
             self._branch_responded(role, event, now_s)
         elif role.part == "reoffer" and response.status >= 200:
             self.reoffers.responded(role, event, now_s)
+        elif role.part == "refresh" and response.status >= 200:
+            self.sessions.refreshed(role, response, now_s)
         elif role.part == "bye" and response.status >= 200:
             self._bye_responded(role, event, now_s)
         elif role.part == "notify" and response.status >= 200:
@@ -221,9 +289,12 @@ class SipSide:
         )
         if role.part == "branch":
             if timed_out or not self._again_over_udp(role, now_s):
+                self.reliable.settled(role.call.branches[role.branch])
                 self._feed(role.call, ev.BranchFailed(role.branch, status, reason), now_s)
         elif role.part == "reoffer":
             self.reoffers.failed(role, status, reason, now_s)
+        elif role.part == "refresh":
+            self.sessions.failed(role, now_s)
         elif role.part == "notify":
             self._notified(role, now_s)
         else:
@@ -231,17 +302,44 @@ class SipSide:
 
     def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         response, live = event.response, role.call
+        branch = live.branches[role.branch]
         if response.status < 200:
-            branch = live.branches[role.branch]
             branch.udp_target = None  # it rings: TCP works
             branch.ringing_to = response.headers["to"][0]
-            self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
+            if "rseq" not in response.headers or self.reliable.takes(branch, event, now_s):
+                self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
         elif response.status < 300:
             self._branch_answered(role, event, now_s)
-        elif not self._proved(role, event, now_s):
-            onward = self._onward(live, role.branch, response) if response.status < 400 else None
-            failed = ev.BranchFailed(role.branch, response.status, response.reason, onward)
-            self._feed(live, failed, now_s)
+        elif not (self._proved(role, event, now_s) or self._longer(role, event, now_s)):
+            self._branch_refused(role, response, now_s)
+
+    def _branch_refused(self, role: Role, response: Response, now_s: float) -> None:
+        live, branch = role.call, role.call.branches[role.branch]
+        self.reliable.settled(branch)
+        branch.warning = heard_warning(response, response.status)
+        onward = self._onward(live, role.branch, response) if response.status < 400 else None
+        failed = ev.BranchFailed(
+            role.branch, response.status, response.reason, onward, read_reason(response)
+        )
+        self._feed(live, failed, now_s)
+
+    def _longer(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
+        """Whether this was a 422, and the INVITE went out again, once, with the interval that it
+        asks for (RFC 4028 7.3). One that was cancelled meanwhile ends here."""
+        branch, tx = role.call.branches[role.branch], event.transaction
+        if branch.min_se_s > session_timer.INTERVAL_MIN_S or tx.cancel_asked:
+            return False
+        if not self.sessions.widens(branch, event.response):
+            return False
+        least_s = branch.min_se_s
+        again = tx.request.copy()
+        branch.cseq += 1
+        again.set("cseq", f"{branch.cseq} INVITE")
+        again.set("session-expires", str(max(session_timer.INTERVAL_S, least_s)))
+        again.set("min-se", str(least_s))
+        sent_by = self._addresses.sent_by(tx.flow)
+        branch.tx = self._stack.request(again, tx.flow, now_s, role, sent_by)
+        return True
 
     def _onward(self, live: LiveCall, branch: int, response: Response) -> Plan | None:
         """Where a user's phone redirects to: the first Contact that names a number. What a carrier
@@ -266,37 +364,31 @@ class SipSide:
         again = proved(tx.request, event.response, branch.target.login, self._token())
         if again is None:
             return False
-        branch.proved = True
+        branch.proved, branch.cseq = True, again.cseq.number
         branch.tx = self._stack.request(again, tx.flow, now_s, role, self._sent_by(tx.flow))
         return True
 
     def _branch_answered(self, role: Role, event: ResponseReceived, now_s: float) -> None:
-        live, branch = role.call, role.call.branches[role.branch]
+        live, branch, response = role.call, role.call.branches[role.branch], event.response
         try:
-            dialog = self._dialog_of(branch, event)
+            dialog = self.reliable.confirmed(branch, event.transaction.request, response)
         except RemoteError as error:
+            self.reliable.settled(branch)
             self._feed(live, ev.BranchFailed(role.branch, 502, str(error)), now_s)
             return
         if branch.dialog is not None:
             self._end_extra_fork(event.transaction, dialog, now_s)
             return
         branch.dialog = dialog
-        branch.allow = event.response.all("allow")
+        if branch.early is not None:
+            self.reliable.settled(branch)
+        branch.takes_update = takes_update(response)
+        branch.allow = response.all("allow")
         self._dialogs[dialog.call_id, dialog.local_tag] = (live, branch)
-        self._feed(live, ev.BranchAnswered(role.branch, event.response.body), now_s)
-
-    def _dialog_of(self, branch: BranchLeg, event: ResponseReceived) -> Dialog:
-        """The dialog of a 2xx. A phone is reached where its INVITE went (it may be behind NAT), a
-        carrier where its Contact or its first proxy says (RFC 3261 12.2.1.1)."""
-        dialog = Dialog.uac(
-            event.transaction.request,
-            event.response,
-            contact=branch.contact,
-            flow=branch.target.flow,
-        )
-        if branch.target.trunk is not None:
-            dialog.flow = self._addresses.flow_of_carrier(dialog)
-        return dialog
+        sdp = response.body or self.reliable.answer_of(branch, response)
+        self._feed(live, ev.BranchAnswered(role.branch, sdp), now_s)
+        if "session-expires" in response.headers and live.side_of(branch) is not None:
+            self.sessions.answered(live, branch, response, now_s)
 
     def _find(self, wanted: Replaces) -> Near | None:
         found = self._dialogs.get((wanted.call_id, wanted.to_tag))
@@ -324,6 +416,7 @@ class SipSide:
         live.currencies.update(second.currencies)
         live.branches.append(moved)
         self._dialogs[leg.dialog.call_id, leg.dialog.local_tag] = (live, moved)
+        self.sessions.arm(live, moved, now_s)
         return handover
 
     def _end_extra_fork(self, tx: ClientTransaction, dialog: Dialog, now_s: float) -> None:
@@ -361,9 +454,24 @@ class SipSide:
         caller = live.caller
         if caller.tx.final_status:
             return
-        headers = content(action.sdp) + reason_header(action.status, action.reason)
+        if caller.answers is None:
+            self._answer(live, action, (), now_s)
+        else:
+            self.reliable.answer(live, caller.answers, action, now_s)
+
+    def _answer(
+        self, live: LiveCall, action: ev.AnswerCaller, headers: Headers, now_s: float
+    ) -> None:
+        caller = live.caller
+        headers += content(action.sdp) + reason_header(action.status, action.reason)
         if action.status < 300:
             headers += (("Contact", caller.contact),)
+        if action.status == 200:
+            headers += self.sessions.answer(live, caller, caller.tx, now_s)
+        elif action.status in NOT_ACCEPTABLE:
+            heard = next((leg.warning for leg in live.branches[::-1] if leg.warning), None)
+            host = self._addresses.sent_by(caller.flow).host
+            headers += warning_header(action.status, action.reason, heard, host)
         self._stack.respond(caller.tx, action.status, headers=headers, body=action.sdp, now_s=now_s)
         if action.status < 300:
             caller.dialog.local_tag = caller.tx.to_tag
@@ -427,7 +535,7 @@ class SipSide:
 
     def cancel_branch(self, live: LiveCall, action: ev.CancelBranch, now_s: float) -> None:
         """Take an INVITE back."""
-        headers = ELSEWHERE if action.elsewhere else ()
+        headers = ELSEWHERE if action.elsewhere else _passed_on(action.reason)
         tx = live.branches[action.branch].tx
         assert tx is not None, "it was launched here"
         self._stack.cancel(tx, now_s, headers)
@@ -437,10 +545,10 @@ class SipSide:
         branch = live.branches[action.branch]
         assert branch.dialog is not None, "it answered"
         assert branch.tx is not None, "it was launched here"
-        headers, cseq = content(action.sdp), 1
+        headers = content(action.sdp)
         if branch.proved:
-            headers, cseq = headers + credentials(branch.tx.request), branch.tx.request.cseq.number
-        ack = branch.dialog.ack(cseq, action.sdp, headers)
+            headers += credentials(branch.tx.request)
+        ack = branch.dialog.ack(branch.cseq, action.sdp, headers)
         self._stack.ack(
             branch.tx, ack, branch.dialog.flow, now_s, self._addresses.sent_by(branch.dialog.flow)
         )
@@ -451,10 +559,15 @@ class SipSide:
 
     def bye_caller(self, live: LiveCall, action: ev.ByeCaller, now_s: float) -> None:
         """End the caller's dialog, once its ACK is here."""
-        self._bye(live, live.caller, action.reason, now_s)
+        if not self.reliable.refuse_held(live, UNAVAILABLE_NOW, now_s):
+            self._bye(live, live.caller, action.reason, now_s)
 
     def _bye(self, live: LiveCall, leg: Leg, reason: str, now_s: float) -> None:
         assert leg.dialog is not None, "it answered"
+        if leg.session is not None:
+            self.sessions.end(live, leg, now_s)
+        if live.reoffer is not None:
+            self.reoffers.take_back(live.reoffer, now_s)
         leg.bye = leg.dialog.request("BYE", reason_header(CLEARED, reason))
         self._leave(live, leg, now_s)
 
@@ -466,3 +579,17 @@ class SipSide:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
         flow = dialog.flow
         self._stack.request(bye, flow, now_s, Role(live, "bye"), self._addresses.sent_by(flow))
+
+    # --- time -------------------------------------------------------------------------------------
+
+    def timer_fired(self, live: LiveCall, name: str, now_s: float) -> None:
+        """A timer that was armed here, and not by the machine."""
+        if name == PRACK_TIMER:
+            self.reliable.timer_fired(live, now_s)
+        else:
+            self.sessions.timer_fired(live, name, now_s)
+
+
+def _passed_on(reason: str) -> Headers:
+    """The caller's reason, for the called side; our own words would tell it nothing."""
+    return (("Reason", reason),) if is_reason_value(reason) else ()

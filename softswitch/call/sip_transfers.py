@@ -22,12 +22,10 @@ from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
 from softswitch.call.admission import wants_privacy
 from softswitch.call.b2bua import UP, State
-from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall, Referral
+from softswitch.call.legs import Feed, Leg, LiveCall, Referral
 from softswitch.call.negotiation import read_party
-from softswitch.call.sip_reoffers import Feed
 from softswitch.routing.plan import PhoneCaller, Plan
 
-Leg = CallerLeg | BranchLeg
 Near = tuple[LiveCall, Leg]  # a call, and the leg of it that was looked for
 SUBSCRIPTION_S = 180  # told to the transferor; the last NOTIFY ends it long before
 FRAGMENT_TYPE = ("Content-Type", "message/sipfrag;version=2.0")

@@ -21,9 +21,13 @@ from sip.events import (
     ResponseReceived,
 )
 from sip.flow import Address, Flow
-from sip.message import Request
+from sip.message import Request, Response
+from sip.reliable import rseq_of
 from sip.transaction import ClientTransaction, ServerTransaction
 from tests.simulation.wire import METHODS, StackNode, Wire, make_stack
+
+Fields = tuple[tuple[str, str], ...]
+RSEQ = 100  # of the phones that ring reliably
 
 SDP_TYPE = ("Content-Type", "application/sdp")
 
@@ -39,19 +43,23 @@ def sdp(host: str, direction: str = "sendrecv") -> bytes:
 @dataclass(frozen=True)
 class Answering:
     """What a called phone does: ring, then answer with ``status`` after a while (0: never), and
-    once it talks hang up after ``hang_up_s`` (0: leave that to the caller)."""
+    once it talks hang up after ``hang_up_s`` (0: leave that to the caller). ``reliable``: it rings
+    with early media until its PRACK comes; ``fields`` are added to each 2xx."""
 
     status: int = 200
     ring_s: float = 0.3
     hang_up_s: float = 0.0
     reinvite_s: float = 0.0
+    reliable: bool = False
+    fields: Fields = ()
 
 
 @dataclass(frozen=True)
 class Calling:
     """What a caller does: cancel after ``cancel_s`` (0: wait), hold after ``reinvite_s``, hang up
     ``talk_s`` after the answer (0: leave that to the other side). ``transfer_s`` after the answer
-    it hands the other side on to ``transfer_to``; with ``attended`` it calls that number first."""
+    it hands the other side on to ``transfer_to``; with ``attended`` it calls that number first.
+    ``fields`` are added to its INVITE, and to an UPDATE every ``refresh_s``."""
 
     number: str
     kind: str
@@ -61,6 +69,8 @@ class Calling:
     transfer_s: float = 0.0
     transfer_to: str = ""
     attended: bool = False
+    fields: Fields = ()
+    refresh_s: float = 0.0
 
 
 class Party:
@@ -73,6 +83,8 @@ class Party:
         self.progress: list[str] = []  # of a transfer, as NOTIFY tells it
         self.invite: ClientTransaction | None = None
         self.incoming: ServerTransaction | None = None
+        self.has_hung_up = False
+        self.fields: Fields = ()
         self._hang_up_s = hang_up_s
         self._reinvite_s = reinvite_s
         self._is_reinviting = False
@@ -94,7 +106,7 @@ class Party:
         """Send BYE, unless the call is over."""
         if self._is_over or self.dialog is None:
             return
-        self._is_over = True
+        self._is_over = self.has_hung_up = True
         self.phone.send(self.dialog.request("BYE"), self, self.dialog.flow)
 
     def reinvite(self) -> None:
@@ -119,14 +131,18 @@ class Party:
         elif request.method == "NOTIFY":
             self.progress.append(request.body.decode().split()[1])
             self.phone.respond(tx, 200)
+        elif request.method == "UPDATE" and not request.body:
+            self.phone.respond(tx, 200, self.fields)
         elif self._is_reinviting:
             self.phone.respond(tx, 491)
         else:
-            self.phone.answer(tx, sdp(self.phone.address.host, "recvonly"))
+            self.phone.answer(tx, sdp(self.phone.address.host, "recvonly"), self.fields)
 
     def answered(self, event: ResponseReceived) -> None:
         """A final response to a request within the dialog."""
         method = event.transaction.request.method
+        if method == "UPDATE" and event.response.status in (408, 481):
+            self.hang_up()
         if method == "INVITE" and event.response.status >= 200:
             self._is_reinviting = False
             if event.response.status < 300:
@@ -150,6 +166,8 @@ class Caller(Party):
         super().__init__(phone, hang_up_s=script.talk_s, reinvite_s=script.reinvite_s)
         self.script = script
         self._is_cancelled = False
+        self._early: Dialog | None = None
+        self._rseq = 0
 
     def cancel(self) -> None:
         """Give up before the answer; or, if it has just come, hang up."""
@@ -165,16 +183,12 @@ class Caller(Party):
             return
         status = event.response.status
         if status < 200:
+            self.acknowledge(event.transaction, event.response)
             return
         self.outcome = str(status)
         if status >= 300:
             return
-        dialog = Dialog.uac(
-            event.transaction.request,
-            event.response,
-            contact=self.phone.contact,
-            flow=self.phone.flow,
-        )
+        dialog = self._early or self._dialog(event.transaction, event.response)
         self.phone.stack.ack(
             event.transaction, dialog.ack(1), self.phone.flow, self.phone.wire.now_s
         )
@@ -184,6 +198,28 @@ class Caller(Party):
             self.hang_up()
         if self.script.transfer_s:
             self.phone.later(self.script.transfer_s, self.transfer)
+        if self.script.refresh_s:
+            self.phone.later(self.script.refresh_s, self.refresh)
+
+    def _dialog(self, tx: ClientTransaction, response: Response) -> Dialog:
+        return Dialog.uac(tx.request, response, contact=self.phone.contact, flow=self.phone.flow)
+
+    def acknowledge(self, tx: ClientTransaction, response: Response) -> None:
+        """PRACK a reliable provisional, each once and in order."""
+        rseq = rseq_of(response)
+        if rseq is None or (self._rseq and rseq != self._rseq + 1):
+            return
+        self._rseq = rseq
+        self._early = self._early or self._dialog(tx, response)
+        prack = self._early.request("PRACK", [("RAck", f"{rseq} 1 INVITE")])
+        self.phone.send(prack, self, self.phone.flow)
+
+    def refresh(self) -> None:
+        """Keep the session alive by UPDATE, until the call is over."""
+        if not self._is_over and self.dialog is not None:
+            update = self.dialog.request("UPDATE", self.script.fields)
+            self.phone.send(update, self, self.dialog.flow)
+            self.phone.later(self.script.refresh_s, self.refresh)
 
     def transfer(self) -> None:
         """Hand the other side on: at once, or once the second call is answered."""
@@ -231,6 +267,7 @@ class Phone:
         self.stack = make_stack(f"p{address.host.replace('.', 'x')}", allow=self.METHODS)
         self.dialogs: dict[tuple[str, str], Party] = {}
         self.parties: list[Party] = []
+        self.unacknowledged: dict[tuple[str, str], ServerTransaction] = {}
         self._behaviour = behaviour
         self._calls = 0
         wire.attach(StackNode(self.stack, self._told), address)
@@ -252,6 +289,7 @@ class Phone:
                 ("Call-ID", f"c{self._calls}@{self.address.host}"),
                 ("CSeq", "1 INVITE"),
                 ("Contact", self.contact),
+                *script.fields,
                 SDP_TYPE,
             ],
             sdp(self.address.host),
@@ -267,14 +305,14 @@ class Phone:
         """Send a request of a party's."""
         return self.stack.request(request, flow, self.wire.now_s, party)
 
-    def respond(self, tx: ServerTransaction, status: int) -> None:
+    def respond(self, tx: ServerTransaction, status: int, fields: Fields = ()) -> None:
         """Answer unless it was answered."""
         if tx.final_status == 0:
-            self.stack.respond(tx, status, now_s=self.wire.now_s)
+            self.stack.respond(tx, status, headers=fields, now_s=self.wire.now_s)
 
-    def answer(self, tx: ServerTransaction, body: bytes) -> None:
+    def answer(self, tx: ServerTransaction, body: bytes, fields: Fields = ()) -> None:
         """200 with a description."""
-        headers = (("Contact", self.contact), SDP_TYPE)
+        headers = (("Contact", self.contact), SDP_TYPE, *fields)
         if tx.final_status == 0:
             self.stack.respond(tx, 200, headers=headers, body=body, now_s=self.wire.now_s)
 
@@ -288,18 +326,30 @@ class Phone:
             party.asked(tx, request)
         elif request.method == "INVITE" and request.to_tag is None:
             self._called(tx)
+        elif request.method == "PRACK":
+            found = self.unacknowledged.pop((request.call_id, request.to_tag or ""), None)
+            self.respond(tx, 481 if found is None else 200)
         else:
             self.respond(tx, 481)
 
     def _called(self, tx: ServerTransaction) -> None:
         script = self._behaviour()
-        self.stack.respond(tx, 180, headers=(("Contact", self.contact),), now_s=self.wire.now_s)
+        key = (tx.request.call_id, tx.to_tag)
+        if script.reliable:
+            self.unacknowledged[key] = tx
+            self._ring_reliably(key, 0.5)
+        else:
+            self.stack.respond(tx, 180, headers=(("Contact", self.contact),), now_s=self.wire.now_s)
         party = Party(self, hang_up_s=script.hang_up_s, reinvite_s=script.reinvite_s)
         self.parties.append(party)
+        party.fields = script.fields
         tx.owner = party
 
         def decide() -> None:
-            if script.status == 200:
+            if key in self.unacknowledged:  # a 2xx must wait for the PRACK (RFC 3262 3)
+                if tx.final_status == 0:
+                    self.later(0.5, decide)
+            elif script.status == 200:
                 self._answer_first(tx, party)
             else:
                 self.respond(tx, script.status)
@@ -307,9 +357,24 @@ class Phone:
         if script.status:
             self.later(script.ring_s, decide)
 
+    def _ring_reliably(self, key: tuple[str, str], interval_s: float) -> None:
+        """183 with early media, again and again until its PRACK, or 504 after 64*T1."""
+        tx = self.unacknowledged.get(key)
+        if tx is None:
+            return
+        if interval_s > 32 or tx.final_status:
+            del self.unacknowledged[key]
+            self.respond(tx, 504)
+            return
+        reliable = (("Require", "100rel"), ("RSeq", str(RSEQ)))
+        headers = (("Contact", self.contact), SDP_TYPE, *reliable)
+        body = sdp(self.address.host)
+        self.stack.respond(tx, 183, headers=headers, body=body, now_s=self.wire.now_s)
+        self.later(interval_s, lambda: self._ring_reliably(key, 2 * interval_s))
+
     def _answer_first(self, tx: ServerTransaction, party: Party) -> None:
         if tx.final_status == 0:
-            self.answer(tx, sdp(self.address.host))
+            self.answer(tx, sdp(self.address.host), party.fields)
             party.enter(
                 Dialog.uas(tx.request, local_tag=tx.to_tag, contact=self.contact, flow=tx.flow)
             )

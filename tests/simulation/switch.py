@@ -27,7 +27,7 @@ from softswitch.call.bans import BanRules, Bans
 from softswitch.call.dns_client import Answered
 from softswitch.call.hosts import Ask, Hosts
 from softswitch.call.identify import Domains
-from softswitch.call.legs import ALLOW
+from softswitch.call.legs import ALLOW, CALL_EXTENSIONS
 from softswitch.call.phone_states import PhoneStates
 from softswitch.call.rebinding import EXTENSIONS
 from softswitch.call.registrar import Registrar
@@ -206,7 +206,7 @@ class SimulatedSwitch:
             server_name="switch",
             allow=ALLOW,
             allow_events=ALLOW_EVENTS,
-            supported=EXTENSIONS,
+            supported=EXTENSIONS | CALL_EXTENSIONS,
             limits=Limits(transactions_per_source_max=250_000),
         )
         self.snapshots = snapshots = SnapshotHolder(snapshot)

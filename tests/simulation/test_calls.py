@@ -44,6 +44,10 @@ POOR = [AccountId(f"{100 + index:09d}") for index in range(40)]
 PLENTY_MICROS = 10_000_000_000
 LITTLE_MICROS = 150_000  # two minutes and a half at 0.06, so two intervals of a minute
 
+RELIABLE = ("Require", "100rel")
+TIMED = (("Supported", "timer"), ("Session-Expires", "90;refresher=uac"))
+KEPT_BY_US = ("Session-Expires", "90;refresher=uac")
+
 RATE = Rate("standard", 1, "EUR", "out", "371", "Latvia", 60_000, 60, 60)
 TARIFF = TariffIndex("standard", "EUR", [RATE])
 
@@ -57,6 +61,8 @@ ENDINGS = {
     "hangs up": "0005",
     "re-invites": "0006",
     "talks and leaves": "0007",
+    "rings reliably": "0008",
+    "keeps time": "0009",
 }
 
 
@@ -85,6 +91,10 @@ KINDS = {
     "transfer to nobody": Kind(2, True),
     "attended transfer": Kind(3, True),
     "out of money": Kind(2, True),
+    "reliable": Kind(3, True),
+    "cancelled reliable": Kind(2, True),
+    "session timer": Kind(3, True),
+    "forgotten session": Kind(2, True),
 }
 
 
@@ -222,6 +232,8 @@ class World:
             "hangs up": lambda: Answering(ring_s=0.5, hang_up_s=pick(1, 6)),
             "re-invites": lambda: Answering(ring_s=0.5, reinvite_s=2.0),
             "talks and leaves": lambda: Answering(ring_s=0.5, hang_up_s=pick(20, 30)),
+            "rings reliably": lambda: Answering(ring_s=pick(0.1, 2), reliable=True),
+            "keeps time": lambda: Answering(ring_s=0.5, fields=(KEPT_BY_US,)),
         }[ending]
 
     def place(self, kind: str) -> None:
@@ -235,6 +247,7 @@ class World:
 
     def _script(self, kind: str) -> Calling:
         pick = self.wire.random.uniform
+        pick_one = lambda *of: self.wire.random.choice(of)  # noqa: E731
         far, talk_s = VIA_FAR, pick(1, 8)
         match kind:
             case "plain":
@@ -270,6 +283,20 @@ class World:
                     transfer_to=number(far, "busy" if "nobody" in kind else "talks and leaves"),
                     attended="attended" in kind,
                 )
+            case "reliable":
+                ending = pick_one("rings reliably", "answers")
+                return Calling(number(far, ending), kind, talk_s=talk_s, fields=(RELIABLE,))
+            case "cancelled reliable":
+                ending, cancel_s = "rings reliably", pick(0.3, 3)
+                return Calling(
+                    number(far, ending), kind, talk_s=1.0, cancel_s=cancel_s, fields=(RELIABLE,)
+                )
+            case "session timer":
+                return Calling(
+                    number(far, "keeps time"), kind, talk_s=100, fields=TIMED, refresh_s=40
+                )
+            case "forgotten session":
+                return Calling(number(far, "keeps time"), kind, talk_s=100, fields=TIMED)
             case _:
                 return Calling(number(far, "answers"), kind)  # talks until the money ends
 
@@ -334,6 +361,10 @@ def assert_outcomes(world: World) -> None:
         "transfer to nobody": {"200"},
         "attended transfer": {"200"},
         "out of money": {"200", "402"},
+        "reliable": {"200"},
+        "cancelled reliable": {"200", "487"},
+        "session timer": {"200"},
+        "forgotten session": {"200"},
     }
     for kind, expected in nearly.items():
         placed = sum(outcomes[kind].values())
@@ -342,6 +373,7 @@ def assert_outcomes(world: World) -> None:
         if placed > 100:
             assert all(outcomes[kind][status] for status in expected), (kind, outcomes[kind])
     assert_transfers(world)
+    assert_sessions(world)
     causes = world.causes(world.near)
     assert sum(causes.values()) == sum(len(phone.parties) for phone in world.callers.values())
     assert set(causes) <= {
@@ -359,6 +391,13 @@ def assert_transfers(world: World) -> None:
         told = [caller.progress for placed, caller in world.placed if placed == kind]
         good = [progress for progress in told if progress[-1:] == [status]]
         assert len(good) >= 0.9 * len(told), (kind, Counter(map(tuple, told)))
+
+
+def assert_sessions(world: World) -> None:
+    """Who refreshes talks for 100 s and hangs up by itself; who does not is hung up on."""
+    for kind, by_itself in {"session timer": True, "forgotten session": False}.items():
+        ends = [each.has_hung_up for placed, each in world.placed if placed == kind]
+        assert ends.count(by_itself) >= 0.97 * len(ends), (kind, Counter(ends))
 
 
 def assert_money(world: World) -> None:

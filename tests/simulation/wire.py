@@ -151,7 +151,7 @@ class Wire:
         heappush(self._happenings, (at_s, next(self._order), action))
 
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "NOTIFY", "PRACK")
 
 
 def make_stack(name: str, timers: Timers | None = None, allow: tuple[str, ...] = METHODS) -> Stack:
@@ -162,5 +162,5 @@ def make_stack(name: str, timers: Timers | None = None, allow: tuple[str, ...] =
         timers=timers,
         server_name=name,
         allow=allow,
-        supported=frozenset({"replaces"}),
+        supported=frozenset({"replaces", "timer", "100rel"}),
     )

@@ -100,13 +100,15 @@ INPUTS = st.one_of(
     st.builds(ev.CallerCancelled),
     st.builds(ev.CallerAcked, SDPS),
     st.builds(ev.AckMissing, SIDES),
+    st.builds(ev.PrackMissing),
+    st.builds(ev.SessionLost, SIDES),
     st.builds(ev.HungUp, SIDES),
     st.builds(ev.Reoffered, SIDES, SDPS),
     st.builds(
         ev.ReofferAnswered, st.sampled_from([200, 408, 481, 487, 491, 500]), SDPS, st.just("")
     ),
     st.builds(ev.ReofferAcked, SDPS),
-    st.builds(ev.RefreshDue, SIDES),
+    st.builds(ev.RefreshDue, SIDES, st.booleans()),
     st.builds(ev.TransferAsked, SIDES, PLANS),
     st.builds(
         ev.TimerFired,

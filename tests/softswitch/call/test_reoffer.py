@@ -97,3 +97,38 @@ def test_a_dialog_that_the_other_side_lost_ends_the_call() -> None:
     talk.feed(ev.Reoffered("a", OFFER))
     talk.feed(ev.ReofferAnswered(481, b"", "gone"))
     assert talk.call.state is State.ENDING
+
+
+def test_a_refresh_shows_the_same_again_and_a_change_a_new_version() -> None:
+    """RFC 4028 7.4: a refresh changes nothing, so the version of the description stays."""
+    for changed in (False, True):
+        talk = Talk(ring()).answered()
+        shown = talk.last(ev.AnswerCaller).sdp
+        talk.feed(ev.RefreshDue("a", changed), 900)
+        assert talk.last(ev.SendReoffer).side == "a"
+        assert (talk.last(ev.SendReoffer).sdp == shown) is not changed
+        talk.feed(ev.ReofferAnswered(200, OFFER, "OK"))
+        assert talk.last(ev.AckReoffer).side == "a"
+        assert talk.call.state is State.TALKING
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+def test_a_lost_session_ends_the_call_on_both_sides(side: ev.Side) -> None:
+    """Who did not refresh may be there all the same."""
+    talk = Talk(ring()).answered()
+    talk.feed(ev.SessionLost(side), 60)
+    assert talk.all(ev.ByeCaller)
+    assert talk.all(ev.ByeBranch)
+    assert "no session refresh" in talk.call.trace[-1]
+
+
+def test_no_prack_refuses_or_ends_the_call() -> None:
+    """504 before the answer; after it only the branch has a dialog."""
+    talk = Talk(ring())
+    talk.feed(ev.Invited())
+    talk.feed(ev.PrackMissing())
+    assert talk.last(ev.AnswerCaller).status == 504
+    talk = Talk(ring()).answered()
+    talk.feed(ev.PrackMissing())
+    assert not talk.all(ev.ByeCaller)
+    assert talk.all(ev.ByeBranch)

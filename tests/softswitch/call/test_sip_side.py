@@ -27,6 +27,7 @@ def test_a_connection_is_needed_while_a_call_is_up_over_it() -> None:
         lambda live, event, now_s: None,
         lambda live, now_s: None,
         lambda live, user, dialled: Plan((), ()),
+        lambda live, name, at_s, now_s: None,
         token=lambda: "t",
     )
     flow = Flow("tls", BOB, ALICE, 7)
