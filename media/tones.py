@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from media.codecs import encoder
+from media.dtmf_detect import HIGH_HZ, KEYS, LOW_HZ
 from media.pcm import SAMPLE_RATE_HZ, pcm_bytes
 
 FRAME_MS = 20
@@ -23,20 +24,30 @@ RAMP_MS = 5  # edges that do not click
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A frequency that is on and off for these times, over and over.
+    """Frequencies that are on and off for these times, over and over.
 
     ``cadence_ms`` alternates on and off, multiples of 20 ms, together one period.
     """
 
-    frequency_hz: float
+    frequencies_hz: tuple[float, ...]
     cadence_ms: tuple[int, ...]
 
 
+def key_tone(key: str) -> str:
+    """The name of the tone pair of a telephone's key (ITU-T Q.23)."""
+    return f"key {key}"
+
+
 TONES: dict[str, Tone] = {
-    "ringback": Tone(425.0, (1000, 4000)),
-    "busy": Tone(425.0, (500, 500)),
-    "congestion": Tone(425.0, (240, 240)),
-    "warning": Tone(1400.0, (400, 14600)),  # a short beep; once in 15 s if it goes on
+    "ringback": Tone((425.0,), (1000, 4000)),
+    "busy": Tone((425.0,), (500, 500)),
+    "congestion": Tone((425.0,), (240, 240)),
+    "warning": Tone((1400.0,), (400, 14600)),  # a short beep; once in 15 s if it goes on
+} | {
+    # A second of whole periods, so that a long press has no seam but its ramps.
+    key_tone(key): Tone((low, high), (1000,))
+    for keys, low in zip(KEYS, LOW_HZ, strict=True)
+    for key, high in zip(keys, HIGH_HZ, strict=True)
 }
 
 
@@ -47,7 +58,8 @@ def tone_pcm(name: str) -> bytes:
     samples = array("h")
     for index, duration_ms in enumerate(tone.cadence_ms):
         count = duration_ms * SAMPLE_RATE_HZ // 1000
-        samples.extend(_sine(tone.frequency_hz, count) if index % 2 == 0 else _silence(count))
+        on = index % 2 == 0
+        samples.extend(_sines(tone.frequencies_hz, count) if on else _silence(count))
     return pcm_bytes(samples)
 
 
@@ -67,9 +79,11 @@ def _silence(count: int) -> Iterable[int]:
     return (0 for _ in range(count))
 
 
-def _sine(frequency_hz: float, count: int) -> Iterable[int]:
-    step = 2 * math.pi * frequency_hz / SAMPLE_RATE_HZ
+def _sines(frequencies_hz: Sequence[float], count: int) -> Iterable[int]:
+    """All frequencies together at ``AMPLITUDE``, with a ramp at either end."""
+    steps = [2 * math.pi * each / SAMPLE_RATE_HZ for each in frequencies_hz]
+    amplitude = AMPLITUDE / len(steps)
     ramp = RAMP_MS * SAMPLE_RATE_HZ // 1000
     for index in range(count):
         gain = min(1.0, index / ramp, (count - 1 - index) / ramp)
-        yield round(AMPLITUDE * gain * math.sin(step * index))
+        yield round(amplitude * gain * sum(math.sin(step * index) for step in steps))
