@@ -1,4 +1,5 @@
-"""Tones of the network as deterministic PCM: what is heard while a call is not yet, or no more.
+"""Tones of the network as deterministic PCM: what is heard while a call is not yet, or no more, the
+keys of a telephone, and the melody for who is held.
 
 Frequencies and cadences are Europe's single 425 Hz set (ITU-T E.180 annex, ETSI TR 101 041), and
 E.180's 1400 Hz warning, which is the same tone that tells of a recording.
@@ -11,8 +12,9 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
-from media.codecs import encoder
+from media.codecs import decode_pcmu, encoder
 from media.dtmf_detect import HIGH_HZ, KEYS, LOW_HZ
 from media.pcm import SAMPLE_RATE_HZ, pcm_bytes
 
@@ -31,6 +33,10 @@ class Tone:
 
     frequencies_hz: tuple[float, ...]
     cadence_ms: tuple[int, ...]
+
+
+HOLD = "hold"
+HOLD_MUSIC = Path(__file__).with_name("hold_music.ulaw")  # made by tools/hold_music.py
 
 
 def key_tone(key: str) -> str:
@@ -53,7 +59,10 @@ TONES: dict[str, Tone] = {
 
 @cache
 def tone_pcm(name: str) -> bytes:
-    """One period of a tone, 8 kHz 16-bit; ``KeyError`` for a name that is not in ``TONES``."""
+    """One period of a tone, 8 kHz 16-bit; ``KeyError`` for a name that is neither in ``TONES`` nor
+    ``HOLD``."""
+    if name == HOLD:
+        return decode_pcmu(HOLD_MUSIC.read_bytes())
     tone = TONES[name]
     samples = array("h")
     for index, duration_ms in enumerate(tone.cadence_ms):
@@ -67,7 +76,7 @@ def tone_pcm(name: str) -> bytes:
 def encoded_tone(name: str, encoding: str) -> tuple[bytes, ...]:
     """One period in 20 ms frames of a codec, empty if the tone or the codec is not known here."""
     encode = encoder(encoding)
-    if encode is None or name not in TONES:
+    if encode is None or (name not in TONES and name != HOLD):
         return ()
     payload = encode(tone_pcm(name))
     return tuple(

@@ -90,7 +90,7 @@ class Call:
         self._journal_as = journal
         self._call_max_s = call_max_s
         self._actions: list[ev.Action] = []
-        self.media = MediaSession(call_id, caller, directory.media_host)
+        self.media = MediaSession(call_id, caller, directory.media_host, directory.new_key)
         self.dialling = self.dial(plan, offer)
         self._rang = 0
         self._reoffer: Reoffer | None = None  # a side's change
@@ -184,7 +184,8 @@ class Call:
             and len(self.branches.live()) == 1
             and self._hear(branch, event)
         ):
-            self.do(ev.AnswerCaller(event.status, self.media.shown(event.sdp, CALLER_LEG)))
+            shown = self.media.shown(event.sdp, CALLER_LEG, answering=self.offer)
+            self.do(ev.AnswerCaller(event.status, shown))
         elif event.status != self._rang:
             self.do(ev.AnswerCaller(180 if event.sdp else event.status))
         self._rang = event.status
@@ -193,15 +194,14 @@ class Call:
         """Early media: connect the branch's ports. An SDP that we cannot read is not worth ending
         the call for; the answer will tell."""
         try:
-            self.media.read("b", event.sdp)
+            self.media.read_answer("b", event.sdp, branch)
         except RemoteError:
             return False
         self._connect(branch)
         return True
 
     def _connect(self, branch: Branch) -> None:
-        host, talking = branch.target.flow.remote.host, self.state is State.TALKING
-        self.do(*self.media.connect("b", branch.leg, host, talking=talking))
+        self.do(*self.media.connect("b", branch, talking=self.state is State.TALKING))
 
     def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
         self.hangup_by = "caller"
@@ -214,7 +214,10 @@ class Call:
         if branch.state is not BranchState.CALLING:
             return self.late_answer(event, now_s)
         try:
-            self.media.read("b", event.sdp)
+            if self.offer:
+                self.media.read_answer("b", event.sdp, branch)
+            else:
+                self.media.read("b", event.sdp)
         except RemoteError as error:
             return self.answer_refused(event, error, now_s)
         self.accept(branch, now_s)
@@ -225,12 +228,16 @@ class Call:
         if self.offer:
             self.do(ev.AckBranch(branch.number))
         self._owes_ack = not self.offer
-        self.do(ev.AnswerCaller(200, self.media.shown(event.sdp, CALLER_LEG)))
+        shown = self.media.shown(event.sdp, CALLER_LEG, answering=self.offer)
+        self.do(ev.AnswerCaller(200, shown))
+        if how := self.media.transports():
+            self.trace.append(how)
         return self._start_talking(now_s)
 
     def answer_refused(self, event: ev.BranchAnswered, error: RemoteError, now_s: float) -> None:
         """A 2xx with a description that we cannot carry."""
         self.late_answer(event, now_s)
+        self.branches[event.branch].again = True  # it took the profile: another is no help
         status = failover.answer_status(error.status_hint)
         self.branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
 
@@ -258,13 +265,14 @@ class Call:
         if not self._owes_ack or branch is None:
             return
         try:
-            self.media.read("a", event.sdp)
+            self.media.read_answer("a", event.sdp)
         except RemoteError as error:
             self.end("switch", "answered", str(error), now_s)
             return
         self._owes_ack = False
         self.do(*self.media.update())
-        answer = self.media.shown(event.sdp, branch.leg)
+        offer = self.media.description("b")
+        answer = self.media.shown(event.sdp, branch.leg, answering=offer)
         self.do(ev.AckBranch(branch.number, answer))
 
     # --- re-INVITE --------------------------------------------------------------------------------

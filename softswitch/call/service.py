@@ -7,6 +7,7 @@ One input is carried out whole before the next one: what an action causes comes 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,7 @@ class CallService(Service):
         now_s: MonotonicClock,
         now_us: Callable[[], int],
         new_id: Callable[[], CallId] = new_call_id,
+        random_octets: Callable[[int], bytes] = secrets.token_bytes,
         token: Callable[[], str],
     ) -> None:
         self._reactor = reactor
@@ -118,6 +120,7 @@ class CallService(Service):
         self._now_s = now_s
         self._now_us = now_us
         self._new_id = new_id
+        self._random_octets = random_octets
         self._calls: dict[CallId, LiveCall] = {}
         self._timers: TimerHeap[tuple[LiveCall, str]] = TimerHeap()
         self._timer: Timer | None = None
@@ -255,7 +258,12 @@ class CallService(Service):
             self._new_id(),
             plan,
             request.body,
-            Caller(local_host=flow.local.host, signalling_host=flow.remote.host),
+            Caller(
+                local_host=flow.local.host,
+                signalling_host=flow.remote.host,
+                is_secure=flow.transport == "tls",
+                is_trunk=decided.trunk is not None,
+            ),
             self._targets(),
             journal=_journal_payment(plan, currencies),
             now_s=now_s,
@@ -279,6 +287,7 @@ class CallService(Service):
             domain=self._settings.domain,
             advertised=self._settings.advertised,
             where=self._where,
+            random_octets=self._random_octets,
         )
 
     def _tell(self, call_id: CallId, event: ev.Input) -> None:

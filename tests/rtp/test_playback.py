@@ -1,0 +1,58 @@
+"""Tones that stand, and those that yield to what the peer sends."""
+
+from __future__ import annotations
+
+from media.tones import HOLD
+from rtp.messages import PlayTone, StopTone
+from rtp.packet import RtpPacket
+from tests.rtp.fakes import PHONE_A, PHONE_B, PlaneBench, voice
+
+
+def ssrcs(bench: PlaneBench) -> set[int]:
+    """Of what went to leg "a" since the last look."""
+    sent = bench.wire("a").sent
+    found = {RtpPacket.parse(data).ssrc for data, _ in sent}
+    sent.clear()
+    return found
+
+
+def talking() -> PlaneBench:
+    """A bridged call with both phones heard."""
+    bench = PlaneBench()
+    bench.bridged_call()
+    bench.rtp("a", PHONE_A, voice(1))
+    bench.rtp("b", PHONE_B, voice(1, ssrc=0xB))
+    bench.wire("a").sent.clear()
+    return bench
+
+
+def test_a_tone_that_stands_goes_on_after_one_that_ends() -> None:
+    """Music, a warning, music."""
+    bench = talking()
+    bench.tell(PlayTone("call", "a", HOLD), PlayTone("call", "a", "warning", 0.4))
+    bench.advance(2.0)
+    assert len(bench.wire("a").sent) >= 99
+    bench.tell(StopTone("call", "a"))
+    bench.rtp("b", PHONE_B, voice(2, ssrc=0xB))
+    ssrcs(bench)
+    bench.advance(1.0)
+    assert ssrcs(bench) == set()
+
+
+def test_a_tone_yields_to_what_the_peer_sends() -> None:
+    """A carrier's own music is heard; ours, from the second after the last of it."""
+    bench = talking()
+    bench.tell(PlayTone("call", "a", HOLD, unless_heard=True))
+    for sequence in range(2, 152):
+        bench.rtp("b", PHONE_B, voice(sequence, ssrc=0xB))
+        bench.advance(0.02)
+    assert ssrcs(bench) == {0xB}
+    bench.advance(2.5)
+    assert ssrcs(bench) == {1000}
+    for sequence in range(152, 262):
+        bench.rtp("b", PHONE_B, voice(sequence, ssrc=0xB))
+        bench.advance(0.02)
+    assert ssrcs(bench) == {1000, 0xB}
+    bench.rtp("b", PHONE_B, voice(262, ssrc=0xB))
+    bench.advance(0.02)
+    assert ssrcs(bench) == {0xB}
