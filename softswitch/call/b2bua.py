@@ -18,13 +18,14 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from rtp.messages import LegStatistics, PlayTone
+from rtp.messages import LegStatistics, PlayTone, SendDigits
 from sip.errors import RemoteError
 from softswitch.call import events as ev
 from softswitch.call import failover, transfers
 from softswitch.call.branches import Branch, Branches, BranchState
 from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
 from softswitch.call.dialling import FIRST, SILENCE, STEP, Dialling, Directory, Names, Unreached
+from softswitch.call.key_presses import INFO, KeyPresses
 from softswitch.call.media_session import CALLER_LEG, Caller, MediaSession
 from softswitch.call.reoffer import Reoffer
 from softswitch.call.resync import RETRY_S, Resync
@@ -93,6 +94,7 @@ class Call:
         self.media = MediaSession(call_id, caller, directory.media_host, directory.new_key)
         self.dialling = self.dial(plan, offer)
         self._rang = 0
+        self._keys = KeyPresses()
         self._reoffer: Reoffer | None = None  # a side's change
         self._resync: Resync | None = None  # one of ours
         self.transfer: Transfer | None = None
@@ -397,6 +399,17 @@ class Call:
                 return self.end("switch", "answered", reason, now_s)
         return None  # of a leg that was left behind
 
+    def _digit_pressed(self, event: ev.DigitPressed, now_s: float) -> None:
+        """The media plane has passed it on; what is signalled besides is to be told from it."""
+        for side in self.parties:
+            if event.leg == self.media.leg(side):
+                self._keys.is_new(side, event.digit, event.how, now_s)
+
+    def _digit_signalled(self, event: ev.DigitSignalled, now_s: float) -> None:
+        if self._keys.is_new(event.side, event.digit, INFO, now_s):
+            leg = self.media.leg(ev.other_side(event.side))
+            self.do(ev.Media(SendDigits(self.id, leg, event.digit)))
+
     def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
         self.media.allocated = False
         self._break_off("failed", "the media worker of this call died", now_s)
@@ -533,6 +546,8 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_E, ev.MediaGone): Call._settle_without_media,
     (_T, ev.MediaSilent): Call._media_silent,
     (_E, ev.MediaClosed): Call._media_closed,
+    (_T, ev.DigitPressed): Call._digit_pressed,
+    (_T, ev.DigitSignalled): Call._digit_signalled,
     # branches
     (_D, ev.BranchRang): Call._branch_rang,
     (_R, ev.BranchRang): transfers.rang,

@@ -209,6 +209,22 @@ class MediaSilent(NamedTuple):
     leg: str
 
 
+class DigitPressed(NamedTuple):
+    """A key at a leg of the media plane; ``how`` and ``passed`` as of ``rtp.messages.Digit``."""
+
+    leg: str
+    digit: str
+    how: str
+    passed: bool
+
+
+class DigitSignalled(NamedTuple):
+    """A key that a side pressed by SIP INFO, for an other side that does not take INFO itself."""
+
+    side: Side
+    digit: str
+
+
 class MediaGone(NamedTuple):
     """The media worker of this call died."""
 
@@ -244,6 +260,8 @@ Input = (
     | Joined
     | TimerFired
     | MediaSilent
+    | DigitPressed
+    | DigitSignalled
     | MediaGone
     | MediaClosed
     | Shutdown
