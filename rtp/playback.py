@@ -58,7 +58,9 @@ class Playback:
             leg.tone = ToneStream(self._random_u32(), self._random_u32())
         # All tones tick together: one wake-up in 20 ms however many play.
         begin_s = math.ceil(now_s / FRAME_S) * FRAME_S
-        leg.tone.start(frames, payload_type, duration_s, begin_s, ticks_back)
+        heard = leg.peer.received if leg.peer else None
+        timestamp = heard.timestamp_at(int(begin_s * 1_000_000)) if heard else None
+        leg.tone.start(frames, payload_type, duration_s, begin_s, ticks_back, timestamp)
         self._playing.add(leg)
         self._next_s = self._earliest_s()
         rewire_around(leg)

@@ -50,13 +50,19 @@ class ToneStream:
         duration_s: float,
         now_s: float,
         ticks_back: Sequence[int] = (),
+        timestamp: int | None = None,
     ) -> None:
         """Play ``frames`` (20 ms each, encoded) in a circle from ``now_s``; 0 s: without end.
+
+        ``timestamp``: that of the stream whose place this takes. baresip for one goes by it across
+        a change of SSRC, and throws away what seems old.
 
         An empty frame is a pause. ``ticks_back``: how far each frame's timestamp lies behind its
         own time, as those of key presses do.
         """
-        if self._next_s is not None:
+        if timestamp is not None:
+            self._timestamp = timestamp
+        elif self._next_s is not None:
             silent_ticks = max(0, round((now_s - self._next_s) * CLOCK_HZ))
             self._timestamp = timestamp_after(self._timestamp, silent_ticks)
         self._frames = frames

@@ -146,6 +146,12 @@ class Reception:
             return None
         return self._jitter_16 / 16 * 1000 / self.clock_hz
 
+    def timestamp_at(self, now_us: int) -> int | None:
+        """Where the clock of the audio has come to, ``None`` when that is not known."""
+        if self._transit is None:
+            return None
+        return (now_us * self.clock_hz // 1_000_000 - self._transit) & _TIMESTAMP_MASK
+
     def _second_octet_changed(self, second: int) -> bool:
         """Marker or payload type changed: False for an RTCP packet, which is not counted.
 

@@ -56,3 +56,22 @@ def test_a_tone_yields_to_what_the_peer_sends() -> None:
     bench.rtp("b", PHONE_B, voice(262, ssrc=0xB))
     bench.advance(0.02)
     assert ssrcs(bench) == {0xB}
+
+
+def test_a_tone_takes_up_the_timestamps_of_what_it_replaces() -> None:
+    """Receivers that go by them across a change of SSRC neither wait nor throw away."""
+    bench = PlaneBench()
+    bench.bridged_call()
+    for sequence in range(5000, 5010):
+        bench.rtp("b", PHONE_B, voice(sequence, ssrc=0xB))
+        bench.advance(0.02)
+    bench.tell(PlayTone("call", "a", HOLD))
+    bench.advance(0.1)
+    *_, relayed = (p for p in packets(bench) if p.ssrc == 0xB)
+    first = next(p for p in packets(bench) if p.ssrc != 0xB)
+    assert 160 <= first.timestamp - relayed.timestamp <= 480
+
+
+def packets(bench: PlaneBench) -> list[RtpPacket]:
+    """What went to leg "a"."""
+    return [RtpPacket.parse(data) for data, _ in bench.wire("a").sent]
