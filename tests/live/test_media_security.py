@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 
 from media.dtmf_detect import ToneDetector
-from media.tones import HOLD, tone_pcm
 from tests.live import audio
 from tests.live.conftest import Stage
-from tests.live.test_speech import ACCOUNT, OTHER, SAME, TALK_S, heard
+from tests.live.test_speech import ACCOUNT, SAME, TALK_S, heard
 from tests.live.test_tls import Secure, secure
 from tests.live.world import account, login, password, world
 
 __all__ = ["secure"]
 
-HOLD_S = 9.0  # a phone's recording has 14, then it hangs up
+HOLD_S = 9.0  # a phone's speech has 14, then it hangs up
 
 
 @pytest.mark.parametrize("other", ["", "srtp-mand"], ids=["plain", "srtp"])
@@ -40,12 +38,16 @@ def test_a_phone_that_insists_on_srtp_talks(stage: Stage, secure: Secure, other:
     for cdr in service.cdrs(ACCOUNT, 2):
         legs = [leg["media"] for leg in cdr["legs"] if "media" in leg]
         assert sorted(leg["encrypted"] for leg in legs) == sorted([True, bool(other)])
-        assert [leg["unauthenticated"] for leg in legs] == [0, 0]
+        # baresip opens its NAT with an RTCP packet "PING" that it does not seal.
+        assert all(leg["unauthenticated"] <= 1 for leg in legs)
         assert any(line.startswith("media: ") and "SRTP" in line for line in cdr["trace"])
 
 
-def test_who_is_held_hears_music_then_the_other_again(stage: Stage) -> None:
-    """The melody is what the held phone records; after the resume it hears speech."""
+def test_who_is_held_is_sent_music_until_the_resume(stage: Stage) -> None:
+    """Fifty packets a second in place of the holder's, in a stream that the phone follows.
+
+    How it sounds is compared in ``tests/rtp``: this phone records nothing after a re-INVITE.
+    """
     service = stage.service(world(account()))
     anna = stage.phone(service, ACCOUNT, "101", says="first")
     gate = stage.phone(service, ACCOUNT, "102", says="second")
@@ -56,16 +58,17 @@ def test_who_is_held_hears_music_then_the_other_again(stage: Stage) -> None:
     anna.hold()
     time.sleep(HOLD_S)
     anna.resume()
-    time.sleep(2.5)
+    time.sleep(2.0)
     anna.hang_up()
     gate.wait_for("CALL_CLOSED")
-    turn = np.frombuffer(tone_pcm(HOLD), dtype="<i2").astype(np.float64)
-    melody = turn[: 8 * audio.RATE_HZ]
-    recorded = audio.read_wav(gate.recording())
-    assert audio.correlation(recorded, melody) >= SAME
-    after = recorded[-2 * audio.RATE_HZ :]
-    assert audio.correlation(after, melody) < OTHER
-    assert float(np.sqrt(np.mean(after**2))) > 100  # and not silence
+    (cdr,) = service.cdrs(ACCOUNT)
+    holder, held = (leg["media"] for leg in cdr["legs"])
+    assert held["remote_lost"] == 0
+    music = held["packets_sent"] - holder["packets_received"]
+    assert 50 * (HOLD_S - 1) <= music <= 50 * (HOLD_S + 0.5)
+    log = gate.log.read_text(errors="replace")
+    assert log.count("SSRC changed") == 2  # to the music, and back
+    assert "discard" not in log
 
 
 def test_a_key_is_heard_as_a_tone_where_there_are_no_events(stage: Stage) -> None:

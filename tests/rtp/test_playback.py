@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from media.tones import HOLD
-from rtp.messages import PlayTone, StopTone
+import pytest
+
+from media.codecs import decoder
+from media.pcm import audioop, level_dbfs
+from media.tones import HOLD, tone_pcm
+from rtp.messages import Format, PlayTone, StopTone
 from rtp.packet import RtpPacket
-from tests.rtp.fakes import PHONE_A, PHONE_B, PlaneBench, voice
+from tests.rtp.fakes import PHONE_A, PHONE_B, PlaneBench, remote, voice
 
 
 def ssrcs(bench: PlaneBench) -> set[int]:
@@ -75,3 +79,18 @@ def test_a_tone_takes_up_the_timestamps_of_what_it_replaces() -> None:
 def packets(bench: PlaneBench) -> list[RtpPacket]:
     """What went to leg "a"."""
     return [RtpPacket.parse(data) for data, _ in bench.wire("a").sent]
+
+
+@pytest.mark.parametrize("codec", [Format(8, "PCMA", 8000), Format(0, "PCMU", 8000)])
+def test_the_held_party_hears_the_melody(codec: Format) -> None:
+    """A whole turn of it and on, in its codec, without a seam."""
+    bench = talking()
+    bench.tell(remote("a", PHONE_A, formats=(codec,)), PlayTone("call", "a", HOLD))
+    bench.advance(13.0)
+    decode = decoder(codec.encoding)
+    assert decode is not None
+    heard = b"".join(decode(packet.payload) for packet in packets(bench))
+    melody = (tone_pcm(HOLD) * 2)[: len(heard)]
+    noise = audioop.add(heard, audioop.mul(melody, 2, -1), 2)
+    assert len(heard) >= 2 * 8000 * 12.9
+    assert level_dbfs(noise) < level_dbfs(melody) - 30
