@@ -10,7 +10,16 @@ import pytest
 from rtp.messages import PlayTone, SetRemote, StopTone
 from sip.flow import Address, Flow
 from softswitch.call import events as ev
-from tests.softswitch.call.conversation import ANSWER, OFFER, Places, Talk, dial, ring, sdp
+from tests.softswitch.call.conversation import (
+    ANSWER,
+    OFFER,
+    Places,
+    Talk,
+    dial,
+    ring,
+    sdp,
+    target,
+)
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 GCM = "AEAD_AES_128_GCM"
@@ -259,3 +268,19 @@ def test_a_carrier_may_have_music_of_its_own() -> None:
     changed(talk, "b", "sendrecv", "sendrecv")
     changed(talk, "b", "inactive", "recvonly")
     assert tones(talk)[-1] == PlayTone(talk.call.id, "a", "hold")
+
+
+def test_a_secure_party_that_joins_is_sent_nothing_that_others_can_read() -> None:
+    """From the first moment; then it is shown our key in the re-INVITE."""
+    talk = Talk(ring()).answered()
+    joining = ev.Handover(target("user 105"), secure(sdp(6000), "j"), (), ())
+    talk.feed(ev.Joined("b", joining))
+    talk.ports()
+    (before,) = remotes(talk)["t1:127.0.0.1"].security
+    assert before.their_key == key("j")
+    asked = talk.last(ev.SendReoffer)
+    assert asked.side == "b"
+    assert cryptos(asked.sdp) == [("1", SUITE, before.our_key)]
+    talk.feed(ev.ReofferAnswered(200, secure(sdp(6000), "k"), "OK"))
+    assert remotes(talk)["t1:127.0.0.1"].security == ((SUITE, key("k"), before.our_key),)
+    assert "media: caller plain RTP, callee SRTP" in talk.call.trace
