@@ -15,21 +15,18 @@ from rtp.messages import (
     Allocate,
     Allocated,
     AllocationFailed,
-    Bridge,
     Command,
     LegAt,
+    LegCommand,
     LegPorts,
     LegSpec,
     LegStatistics,
     Notice,
     PlaneCommand,
     PlaneNotice,
-    PlayTone,
     PortsOpened,
     Release,
     Released,
-    SetRemote,
-    StopTone,
     UsePorts,
 )
 from rtp.wire import canonical_host
@@ -159,7 +156,7 @@ class Bookings:
 
     # --- what the plane is told -------------------------------------------------------------------
 
-    def _pass_on(self, command: SetRemote | Bridge | PlayTone | StopTone | Release) -> None:
+    def _pass_on(self, command: LegCommand) -> None:
         booked = self._calls.get(command.call)
         if booked is None:
             return

@@ -1,26 +1,46 @@
-"""Two legs joined, and the one function that runs for every RTP packet."""
+"""Two legs joined, and the functions that run for every RTP packet."""
 
 from __future__ import annotations
 
-from rtp.leg import Leg
+from typing import TYPE_CHECKING
+
 from rtp.packet import HEADER_OCTETS, PACKET_OCTETS_MAX, VERSION_BITS, VERSION_MASK
 
+if TYPE_CHECKING:
+    from rtp.leg import Leg
 
-def relay(leg: Leg, packet: memoryview, octets: int, now_us: int) -> None:
+
+def relay(leg: Leg, packet: memoryview | bytes, octets: int, now_us: int) -> None:
     """Count what came from ``leg``'s peer and pass it to the leg that hears it.
 
     ``packet`` is the receive buffer, of which the first ``octets`` were filled. What is not RTP
-    (STUN, keep-alives) is dropped. Errors of ``transmit`` are the caller's to swallow.
+    (STUN, keep-alives) is dropped; telephone events and RTCP are ``leg.examine``'s. Errors of
+    ``transmit`` are the caller's to swallow.
     """
     if octets < HEADER_OCTETS or octets > PACKET_OCTETS_MAX:
         return
     if packet[0] & VERSION_MASK != VERSION_BITS:
         return
-    leg.received.count(packet, octets, now_us)
+    if leg.received.count(packet, octets, now_us):
+        leg.examine(leg, packet[:octets], now_us)
+        return
     sink = leg.sink
     if sink is not None:
         sink.transmit(packet[:octets])
         sink.packets_sent += 1
+
+
+def relay_heard(leg: Leg, packet: memoryview | bytes, octets: int, now_us: int) -> None:
+    """``relay`` for a leg whose audio is listened to."""
+    relay(leg, packet, octets, now_us)
+    leg.hear(leg, packet[:octets], now_us)
+
+
+def relay_opened(leg: Leg, packet: memoryview | bytes, octets: int, now_us: int) -> None:
+    """The relay of a leg with SRTP: what does not authenticate is dropped."""
+    opened = leg.opened(packet[:octets])
+    if opened is not None:
+        leg.relay(leg, opened, len(opened), now_us)
 
 
 def join(one: Leg, other: Leg) -> None:
@@ -29,8 +49,7 @@ def join(one: Leg, other: Leg) -> None:
     separate(other)
     one.peer = other
     other.peer = one
-    rewire(one)
-    rewire(other)
+    rewire_around(one)
 
 
 def separate(leg: Leg) -> None:
@@ -40,8 +59,15 @@ def separate(leg: Leg) -> None:
         peer.peer = peer.sink = None
 
 
+def rewire_around(leg: Leg) -> None:
+    """Decide anew where packets of ``leg`` and of its peer go, after anything about it changed."""
+    rewire(leg)
+    if leg.peer is not None:
+        rewire(leg.peer)
+
+
 def rewire(leg: Leg) -> None:
-    """Decide anew where ``leg``'s packets go, after anything about it or its peer changed."""
+    """Decide anew where ``leg``'s packets go."""
     peer = leg.peer
     sends = leg.remote is not None and leg.remote.sends
     listening = peer is not None and peer.is_hearing() and not peer.plays_tone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class InProcessCarrier:
         self._on_notice = on_notice
         self._loop = loop or PacketLoop()
         self._timer: DelayedCall | None = None
+        self._armed_s = math.inf  # when the timer fires
         self._plane = MediaPlane(
             wires=self._loop.open_wire,
             timeout_s=timeout_s,
@@ -87,6 +89,10 @@ class InProcessCarrier:
         except Exception:
             # The reactor would drop this reader, and with it every call's sound.
             log.failure("media plane failed in a turn")
+        self._tell()
+        deadline_s = self._plane.next_deadline_s()
+        if deadline_s is not None and deadline_s < self._armed_s:
+            self._arm(max(0.0, deadline_s - self._loop.now_s()))
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor ends; ``stop`` closes what is open."""
@@ -100,10 +106,16 @@ class InProcessCarrier:
     def _arm(self, delay_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._armed_s = self._loop.now_s() + delay_s
         self._timer = self._reactor.callLater(delay_s, self._wake)
+
+    def _tell(self) -> None:
+        for notice in self._plane.take_notices():
+            self._on_notice(notice)
 
     def _wake(self) -> None:
         self._timer = None
+        self._armed_s = math.inf
         now_s = self._loop.now_s()
         try:
             deadline_s = self._plane.next_deadline_s()
@@ -114,5 +126,4 @@ class InProcessCarrier:
         deadline_s = self._plane.next_deadline_s()
         if deadline_s is not None:
             self._arm(max(0.0, deadline_s - self._loop.now_s()))
-        for notice in self._plane.take_notices():
-            self._on_notice(notice)
+        self._tell()

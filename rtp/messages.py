@@ -38,6 +38,15 @@ class Format(NamedTuple):
     clock_hz: int
 
 
+class Security(NamedTuple):
+    """The SRTP keys of a leg (RFC 4568): the suite's name, and master key and salt in base64, of
+    what the peer sends and of what we send."""
+
+    suite: str
+    their_key: str
+    our_key: str
+
+
 class SetRemote(NamedTuple):
     """What signalling says of the peer; sent again at every new offer or answer.
 
@@ -48,6 +57,8 @@ class SetRemote(NamedTuple):
     window anew in which a source port may differ from the SDP's (``latching.LATCH_WINDOW_S``).
     ``sends``/``receives``: whether this peer may send media to us, and whether we may send media
     to it, by the direction attributes. ``expects_media``: the media timeout watches this leg.
+    ``rtcp_mux``: RTCP shares the RTP port (RFC 5761). ``security``: the keys, () for plain RTP; a
+    direction whose key stays goes on with its rollover counters and replay windows.
     """
 
     call: str
@@ -61,6 +72,8 @@ class SetRemote(NamedTuple):
     receives: bool = True
     expects_media: bool = False
     relatch: bool = False
+    rtcp_mux: bool = False
+    security: tuple[Security, ...] = ()
 
 
 class Bridge(NamedTuple):
@@ -74,14 +87,16 @@ class Bridge(NamedTuple):
 class PlayTone(NamedTuple):
     """Mix-free playback of a tone to one leg, in place of what is relayed to it, then relay again.
 
-    ``tone`` is a name of ``media.tones`` ("ringback", "busy", "warning"); ``duration_s`` 0: until
-    ``StopTone`` or release. Legs whose codecs we cannot encode hear nothing.
+    ``tone`` is a name of ``media.tones`` ("ringback", "busy", "warning", "hold"); ``duration_s`` 0:
+    until ``StopTone`` or release, interrupted by tones and digits that end. ``unless_heard``: only
+    while nothing comes from the leg's peer. Legs whose codecs we cannot encode hear nothing.
     """
 
     call: str
     leg: str
     tone: str
     duration_s: float = 0.0
+    unless_heard: bool = False
 
 
 class StopTone(NamedTuple):
@@ -91,13 +106,32 @@ class StopTone(NamedTuple):
     leg: str
 
 
+class SendDigits(NamedTuple):
+    """Press keys (0-9*#A-D, "!" for a hook flash) towards a leg, one after the other: as telephone
+    events if it has them (RFC 4733), else as tones in its codec, in place of what is relayed."""
+
+    call: str
+    leg: str
+    digits: str
+
+
+class ListenDigits(NamedTuple):
+    """Whether keys are wanted of a leg also when it can only send tones: G.711 without telephone
+    events. Events are always told."""
+
+    call: str
+    leg: str
+    wanted: bool
+
+
 class Release(NamedTuple):
     """Close all legs of the call. Answered by ``Released``, also for a call that is not known."""
 
     call: str
 
 
-Command = Allocate | SetRemote | Bridge | PlayTone | StopTone | Release
+LegCommand = SetRemote | Bridge | PlayTone | StopTone | SendDigits | ListenDigits | Release
+Command = Allocate | LegCommand
 
 # --- from the service to the plane ----------------------------------------------------------------
 
@@ -134,9 +168,7 @@ class UsePorts(NamedTuple):
     legs: tuple[LegAt, ...]
 
 
-PlaneCommand = (
-    OpenPorts | ClosePorts | UsePorts | SetRemote | Bridge | PlayTone | StopTone | Release
-)
+PlaneCommand = OpenPorts | ClosePorts | UsePorts | LegCommand
 
 # --- to call control ------------------------------------------------------------------------------
 
@@ -183,6 +215,8 @@ class LegStatistics(NamedTuple):
     # Packets dropped because their source was not the peer's. The kernel drops those that come to
     # a latched RTP port, uncounted.
     strangers: int = 0
+    encrypted: bool = False  # by the latest that signalling said
+    unauthenticated: int = 0  # packets dropped because they were not sealed with the peer's key
 
 
 class Released(NamedTuple):
@@ -199,6 +233,23 @@ class MediaTimedOut(NamedTuple):
     leg: str
 
 
+RFC_4733 = "rfc4733"
+IN_BAND = "in-band"
+
+
+class Digit(NamedTuple):
+    """A key was pressed at a leg, told when it goes down; ``how``: ``RFC_4733`` or ``IN_BAND``.
+
+    ``passed``: the other leg of its bridge hears it, in whatever way it can.
+    """
+
+    call: str
+    leg: str
+    digit: str
+    how: str
+    passed: bool
+
+
 class MediaSeen(NamedTuple):
     """Which calls had RTP since the last such report (every ``SEEN_INTERVAL_S``), for billing."""
 
@@ -213,7 +264,7 @@ class MediaLost(NamedTuple):
 
 SEEN_INTERVAL_S = 5.0
 
-Notice = Allocated | AllocationFailed | Released | MediaTimedOut | MediaSeen | MediaLost
+Notice = Allocated | AllocationFailed | Released | MediaTimedOut | Digit | MediaSeen | MediaLost
 
 # --- from the plane to the service ----------------------------------------------------------------
 
@@ -226,4 +277,4 @@ class PortsOpened(NamedTuple):
     reason: str = ""
 
 
-PlaneNotice = PortsOpened | Released | MediaTimedOut | MediaSeen
+PlaneNotice = PortsOpened | Released | MediaTimedOut | Digit | MediaSeen

@@ -3,25 +3,25 @@
 A carrier (``rtp.worker``, or ``rtp.inprocess`` within the service) owns one plane: it hands in
 commands and packets with the time, calls ``expire`` when ``next_deadline_s`` has come, and passes
 on what ``take_notices`` gives. RTP of a latched leg does not come through here: the carrier's loop
-calls ``rtp.bridge.relay`` itself.
+gives it to ``Leg.take`` itself, which asks here only about telephone events and the like.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from media.tones import encoded_tone
-from rtp.bridge import join, relay, rewire
+from rtp.bridge import join, rewire_around
 from rtp.errors import CannotBind, MalformedPacket
+from rtp.keys import Keys
 from rtp.latching import Verdict
 from rtp.leg import Leg
 from rtp.messages import (
     SEEN_INTERVAL_S,
     Bridge,
     ClosePorts,
+    ListenDigits,
     MediaSeen,
     MediaTimedOut,
     OpenPorts,
@@ -31,17 +31,18 @@ from rtp.messages import (
     PortsOpened,
     Release,
     Released,
+    SendDigits,
     SetRemote,
     StopTone,
     UsePorts,
 )
 from rtp.packet import is_rtp
-from rtp.player import FRAME_S, ToneStream
-from rtp.rtcp import Report, parse_compound, reports
+from rtp.playback import Playback
+from rtp.rtcp import Report, RtcpPacket, parse_compound, reports
+from rtp.srtp import is_rtcp
 from rtp.wire import Address, LegWire, WireOpener, canonical_host, transmit_nowhere
 
 SWEEP_INTERVAL_S = 1.0  # how exact the media timeout is
-TONE_SLACK_S = 0.001  # packets due so soon go with those that are due now
 SEEN_CALLS_MAX = 2000  # of one notice; the rest follows in the next one
 
 Calls = dict[str, dict[str, Leg]]
@@ -63,12 +64,11 @@ class MediaPlane:
     ) -> None:
         self._wires = wires
         self._timeout_s = timeout_s
-        self._random_u32 = random_u32
         self._calls: Calls = {}
         self._ready: dict[tuple[str, int], LegWire] = {}  # ports that no leg uses
         self._notices: list[PlaneNotice] = []
-        self._playing: set[Leg] = set()
-        self._tone_s: float | None = None  # when the next packet of a tone is due
+        self._playback = Playback(random_u32)
+        self._keys = Keys(self._playback, self._note)
         self._sweep_s: float | None = None
         self._seen_s = 0.0
         self._seen: set[str] = set()
@@ -80,6 +80,8 @@ class MediaPlane:
             Bridge: self._bridge,
             PlayTone: self._play_tone,
             StopTone: self._stop_tone,
+            SendDigits: self._send_digits,
+            ListenDigits: self._listen_digits,
             Release: self._release,
         }
 
@@ -96,20 +98,25 @@ class MediaPlane:
 
     def next_deadline_s(self) -> float | None:
         """When ``expire`` is due at the latest, ``None`` while there is nothing to wait for."""
-        if self._sweep_s is None or self._tone_s is None:
-            return self._sweep_s
-        return min(self._sweep_s, self._tone_s)
+        deadlines = (self._sweep_s, self._playback.next_deadline_s(), self._keys.next_deadline_s())
+        return min((each for each in deadlines if each is not None), default=None)
 
     def expire(self, now_s: float) -> None:
-        """Send the tones' packets that are due, look for silence, report who was heard."""
-        if self._tone_s is not None and now_s >= self._tone_s:
-            self._play_all_due(now_s + TONE_SLACK_S)
+        """Send what plays and is due, end presses that went silent, look who was heard."""
+        for leg in self._playback.expire(now_s):
+            self._keys.send_waiting(leg, now_s)
+        self._keys.expire(now_s)
         if self._sweep_s is not None and now_s >= self._sweep_s:
             self._sweep(now_s)
 
     def rtp_received(self, leg: Leg, packet: memoryview, source: Address, now_s: float) -> None:
-        """One RTP packet whose source is yet to be judged; latches to the first valid one."""
-        if not is_rtp(packet):
+        """One packet at an RTP port whose source is yet to be judged; latches to the first valid
+        one. With SRTP only what authenticates is valid, and RTCP never is."""
+        is_known = leg.latch.source == source
+        if not is_rtp(packet) and not (is_known and len(packet) > 1 and is_rtcp(packet)):
+            return
+        opened = leg.opened(packet)
+        if opened is None:
             return
         verdict = leg.latch.judge(source, now_s)
         if verdict is Verdict.STRANGER:
@@ -118,27 +125,21 @@ class MediaPlane:
         if verdict is Verdict.LATCHED:
             leg.use(_wire(leg).latch(source))
         with suppress(OSError):
-            relay(leg, packet, len(packet), int(now_s * 1_000_000))
+            leg.relay(leg, opened, len(opened), int(now_s * 1_000_000))
 
     def rtcp_received(self, leg: Leg, packet: memoryview, source: Address, now_s: float) -> None:
-        """One RTCP datagram: latched, read and passed on, whatever the direction attributes say.
+        """One datagram at an RTCP port: latched, read and passed on, whatever the direction
+        attributes say.
 
         RFC 3264 section 5.1: RTCP goes on while a stream is on hold.
         """
-        try:
-            compound = parse_compound(packet)
-        except MalformedPacket:
+        opened = leg.opened(packet)
+        if opened is None or _compound(opened) is None:
             return
         if leg.rtcp_latch.judge(source, now_s) is Verdict.STRANGER:
             leg.strangers += 1
             return
-        peer = leg.peer
-        destination = peer.rtcp_destination() if peer else None
-        if peer is None or destination is None:
-            return
-        for report in reports(compound):
-            _read_report(report, leg, peer, now_s)
-        _wire(peer).transmit_rtcp(packet, destination)
+        self._rtcp_accepted(leg, opened, now_s)
 
     def close(self, now_s: float) -> None:
         """Release every call and close every port, as at the end of the process."""
@@ -147,6 +148,31 @@ class MediaPlane:
         for wire in self._ready.values():
             wire.close()
         self._ready.clear()
+
+    # --- packets that are looked into -----------------------------------------------------------
+
+    def _examine(self, leg: Leg, packet: memoryview | bytes, now_us: int) -> None:
+        """A telephone event, or RTCP that came to the RTP port (RFC 5761)."""
+        if not is_rtcp(packet):
+            self._keys.event_received(leg, packet, now_us / 1_000_000)
+        elif leg.remote is not None and leg.remote.rtcp_mux:
+            self._rtcp_accepted(leg, packet, now_us / 1_000_000)
+
+    def _hear(self, leg: Leg, packet: memoryview | bytes, now_us: int) -> None:
+        self._keys.heard(leg, packet, now_us / 1_000_000)
+
+    def _rtcp_accepted(self, leg: Leg, packet: memoryview | bytes, now_s: float) -> None:
+        """Read the reports in a peer's RTCP, and pass it on."""
+        compound = _compound(packet)
+        peer = leg.peer
+        if compound is None or peer is None:
+            return
+        for report in reports(compound):
+            _read_report(report, leg, peer, now_s)
+        _transmit_rtcp(peer, packet)
+
+    def _note(self, notice: PlaneNotice) -> None:
+        self._notices.append(notice)
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -171,6 +197,7 @@ class MediaPlane:
         legs = self._calls.setdefault(command.call, {})
         for name, host, port in command.legs:
             leg = legs[name] = Leg(command.call, name, host, port)
+            leg.examine, leg.hear = self._examine, self._hear
             leg.wire = self._ready.pop((host, port))
             leg.wire.begin(leg)
         if self._sweep_s is None:
@@ -182,11 +209,12 @@ class MediaPlane:
         if leg is None:
             return
         moved = leg.learn(command)
+        leg.secure()
         if moved or leg.latch.source is None:
             self._open_latches(leg, now_s)
         leg.heard_s = now_s
         leg.timed_out = False
-        self._rewire_around(leg)
+        self._arrange_around(leg)
 
     def _bridge(self, command: Bridge, now_s: float) -> None:
         one = self._leg(command.call, command.leg_a)
@@ -197,21 +225,28 @@ class MediaPlane:
             leg.latch.extend(now_s)
             leg.rtcp_latch.extend(now_s)
         join(one, other)
+        self._arrange_around(one)
 
     def _play_tone(self, command: PlayTone, now_s: float) -> None:
         leg = self._leg(command.call, command.leg)
-        if leg is None or leg.remote is None:
-            return
-        for each in leg.remote.formats:
-            frames = encoded_tone(command.tone, each.encoding)
-            if frames:
-                self._start_tone(leg, frames, each.payload_type, command.duration_s, now_s)
-                return
+        if leg is not None:
+            self._playback.play(leg, command, now_s)
 
     def _stop_tone(self, command: StopTone, now_s: float) -> None:
         leg = self._leg(command.call, command.leg)
-        if leg is not None and leg in self._playing:
-            self._end_tone(leg)
+        if leg is not None:
+            self._playback.stop(leg)
+
+    def _send_digits(self, command: SendDigits, now_s: float) -> None:
+        leg = self._leg(command.call, command.leg)
+        if leg is not None:
+            self._keys.send(leg, command.digits, now_s)
+
+    def _listen_digits(self, command: ListenDigits, now_s: float) -> None:
+        leg = self._leg(command.call, command.leg)
+        if leg is not None:
+            leg.digits_wanted = command.wanted
+            self._keys.arrange(leg)
 
     def _release(self, command: Release, now_s: float) -> None:
         legs = self._calls.pop(command.call, {})
@@ -229,9 +264,11 @@ class MediaPlane:
         return self._calls.get(call, {}).get(name)
 
     def _close_leg(self, leg: Leg) -> None:
-        self._playing.discard(leg)
+        self._playback.forget(leg)
+        self._keys.forget(leg)
         leg.peer = leg.sink = None
-        leg.transmit = leg.plain_transmit = transmit_nowhere  # may be a method of the leg: a cycle
+        leg.transmit = transmit_nowhere  # may be a method of the leg: a cycle
+        leg.plain_transmit = leg.raw_transmit = transmit_nowhere
         wire = _wire(leg)
         leg.wire = None
         wire.rest()
@@ -246,52 +283,13 @@ class MediaPlane:
         wire = _wire(leg)
         leg.use(wire.aim(leg.rtp_address) if leg.rtp_address else wire.silence())
 
-    def _rewire_around(self, leg: Leg) -> None:
-        rewire(leg)
+    def _arrange_around(self, leg: Leg) -> None:
+        """What signalling says of a leg has changed: where its and its peer's packets go, and what
+        is looked into."""
+        rewire_around(leg)
+        self._keys.arrange(leg)
         if leg.peer is not None:
-            rewire(leg.peer)
-
-    # --- tones ----------------------------------------------------------------------------------
-
-    def _start_tone(
-        self,
-        leg: Leg,
-        frames: tuple[bytes, ...],
-        payload_type: int,
-        duration_s: float,
-        now_s: float,
-    ) -> None:
-        if leg.tone is None:
-            leg.tone = ToneStream(self._random_u32(), self._random_u32())
-        # All tones tick together: one wake-up in 20 ms however many play.
-        leg.tone.start(frames, payload_type, duration_s, math.ceil(now_s / FRAME_S) * FRAME_S)
-        self._playing.add(leg)
-        self._tone_s = self._next_tone_s()
-        self._rewire_around(leg)
-
-    def _next_tone_s(self) -> float | None:
-        deadlines = (leg.tone.next_deadline_s() for leg in self._playing if leg.tone)
-        return min((each for each in deadlines if each is not None), default=None)
-
-    def _play_all_due(self, now_s: float) -> None:
-        for leg in tuple(self._playing):
-            self._play_due(leg, now_s)
-        self._tone_s = self._next_tone_s()
-
-    def _play_due(self, leg: Leg, now_s: float) -> None:
-        assert leg.tone is not None, "only legs with a tone play"
-        for packet in leg.tone.packets_due(now_s):
-            if leg.is_hearing():
-                _transmit_own(leg, packet)
-        if not leg.tone.is_playing:
-            self._end_tone(leg)
-
-    def _end_tone(self, leg: Leg) -> None:
-        assert leg.tone is not None, "only legs with a tone play"
-        leg.tone.stop()
-        self._playing.discard(leg)
-        leg.resume()
-        self._rewire_around(leg)
+            self._keys.arrange(leg.peer)
 
     # --- watching -------------------------------------------------------------------------------
 
@@ -299,6 +297,10 @@ class MediaPlane:
         self._sweep_s = now_s + SWEEP_INTERVAL_S
         for call, legs in self._calls.items():
             self._note_heard(call, legs)
+            for leg in legs.values():
+                if leg.standing is not None and leg.peer is not None:
+                    is_heard = leg.peer.received.packets != leg.peer.packets_swept
+                    self._playback.yield_to_peer(leg, is_heard, now_s)
             for leg in legs.values():
                 self._watch_silence(leg, now_s)
         if now_s >= self._seen_s:
@@ -336,10 +338,26 @@ def _wire(leg: Leg) -> LegWire:
     return leg.wire
 
 
-def _transmit_own(leg: Leg, packet: bytes) -> None:
-    with suppress(OSError):
-        leg.plain_transmit(packet)
-        leg.packets_sent += 1
+def _compound(packet: memoryview | bytes) -> tuple[RtcpPacket, ...] | None:
+    try:
+        return parse_compound(packet)
+    except MalformedPacket:
+        return None
+
+
+def _transmit_rtcp(leg: Leg, packet: memoryview | bytes) -> None:
+    """Send RTCP to a leg's peer: sealed if it has keys, over the port that it shares with RTP if it
+    does."""
+    octets = packet if leg.channel is None else leg.channel.seal(packet)
+    if octets is None:
+        return
+    if leg.remote is not None and leg.remote.rtcp_mux:
+        with suppress(OSError):
+            leg.raw_transmit(octets)
+        return
+    destination = leg.rtcp_destination()
+    if destination is not None:
+        _wire(leg).transmit_rtcp(octets, destination)
 
 
 def _read_report(report: Report, leg: Leg, peer: Leg, now_s: float) -> None:

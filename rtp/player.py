@@ -1,4 +1,4 @@
-"""A tone sent to a leg in our own name: 20 ms packets with one continuous sequence."""
+"""Tones and keys sent to a leg in our own name: 20 ms packets with one continuous sequence."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class ToneStream:
         "_payload_type",
         "_sequence",
         "_ssrc",
+        "_ticks_back",
         "_timestamp",
     )
 
@@ -37,18 +38,35 @@ class ToneStream:
         self._next_s: float | None = None  # also of a tone that ended: where its time had come to
         self._ends_s = 0.0
         self._frames: Sequence[bytes] = ()
+        self._ticks_back: Sequence[int] = ()
         self._index = 0
         self._payload_type = 0
         self._marker = False
 
     def start(
-        self, frames: Sequence[bytes], payload_type: int, duration_s: float, now_s: float
+        self,
+        frames: Sequence[bytes],
+        payload_type: int,
+        duration_s: float,
+        now_s: float,
+        ticks_back: Sequence[int] = (),
+        timestamp: int | None = None,
     ) -> None:
-        """Play ``frames`` (20 ms each, encoded) in a circle from ``now_s``; 0 s: without end."""
-        if self._next_s is not None:
+        """Play ``frames`` (20 ms each, encoded) in a circle from ``now_s``; 0 s: without end.
+
+        ``timestamp``: that of the stream whose place this takes. baresip for one goes by it across
+        a change of SSRC, and throws away what seems old.
+
+        An empty frame is a pause. ``ticks_back``: how far each frame's timestamp lies behind its
+        own time, as those of key presses do.
+        """
+        if timestamp is not None:
+            self._timestamp = timestamp
+        elif self._next_s is not None:
             silent_ticks = max(0, round((now_s - self._next_s) * CLOCK_HZ))
             self._timestamp = timestamp_after(self._timestamp, silent_ticks)
         self._frames = frames
+        self._ticks_back = ticks_back
         self._payload_type = payload_type
         self._index = 0
         self._marker = True
@@ -59,10 +77,19 @@ class ToneStream:
         """Play nothing more."""
         self._frames = ()
 
+    def end_at(self, at_s: float) -> None:
+        """Let what plays end at that time."""
+        self._ends_s = at_s
+
     @property
     def is_playing(self) -> bool:
         """Whether packets are still to come."""
         return bool(self._frames)
+
+    @property
+    def has_end(self) -> bool:
+        """Whether what plays ends by itself."""
+        return self.is_playing and self._ends_s != float("inf")
 
     def next_deadline_s(self) -> float | None:
         """When ``packets_due`` has something to do again."""
@@ -78,7 +105,9 @@ class ToneStream:
             if self._next_s >= self._ends_s - FRAME_S / 2:
                 self.stop()
                 return
-            yield self._next_packet()
+            packet = self._next_packet()
+            if packet:
+                yield packet
 
     def _skip_missed(self, now_s: float) -> None:
         assert self._next_s is not None
@@ -93,10 +122,18 @@ class ToneStream:
         self._timestamp = timestamp_after(self._timestamp, frames * FRAME_TICKS)
 
     def _next_packet(self) -> bytes:
+        """The next frame's packet; nothing for a pause."""
+        at = self._index % len(self._frames)
+        frame, back, timestamp = self._frames[at], 0, self._timestamp
+        self._advance(1)
+        if not frame:
+            return b""
+        if self._ticks_back:
+            back = self._ticks_back[at]
+            self._marker = back == 0  # each press begins with one (RFC 4733 section 2.5.1.1)
         second = self._payload_type | (MARKER_BIT if self._marker else 0)
-        header = HEADER.pack(VERSION_BITS, second, self._sequence, self._timestamp, self._ssrc)
-        frame = self._frames[self._index % len(self._frames)]
+        begun = timestamp_after(timestamp, -back)
+        header = HEADER.pack(VERSION_BITS, second, self._sequence, begun, self._ssrc)
         self._marker = False
         self._sequence = sequence_after(self._sequence)
-        self._advance(1)
         return header + frame

@@ -43,7 +43,9 @@ class Reception:
         "_base",
         "_clock_hz",
         "_clocks_hz",
+        "_events",
         "_extended",
+        "_is_event",
         "_jitter_16",
         "_jitter_measured",
         "_lost_before",
@@ -71,6 +73,8 @@ class Reception:
         self._second_octet = _NO_OCTET
         self._clock_hz = 0  # of the packet at hand; 0: its timestamp says nothing of the network
         self.clock_hz = 0
+        self._events: frozenset[int] = frozenset()
+        self._is_event = False  # whether the packet at hand is of such a payload type
         self._transit: int | None = None
         self._jitter_16 = 0  # A.8: sixteen times the jitter, in ticks of the clock
         self._jitter_measured = False
@@ -82,16 +86,22 @@ class Reception:
             self._clocks_hz[payload_type] = 0 if ignored else clock_hz
         self._second_octet = _NO_OCTET
 
-    def count(self, packet: memoryview | bytes | bytearray, length: int, now_us: int) -> None:
+    def set_events(self, payload_types: frozenset[int]) -> None:
+        """Learn which payload types are telephone events in what this peer sends."""
+        self._events = payload_types
+        self._second_octet = _NO_OCTET
+
+    def count(self, packet: memoryview | bytes | bytearray, length: int, now_us: int) -> bool:
         """Count one packet of at least 12 octets that arrived at ``now_us``.
 
+        True when it is to be looked into: a telephone event, or RTCP, which is not counted.
         ``packet`` may be a longer buffer of which the first ``length`` octets are the packet. Runs
         once per relayed packet: what is usual (next in sequence, same SSRC, same second octet)
         takes no call.
         """
         _, second, sequence, timestamp, ssrc = _unpack_header(packet)
         if second != self._second_octet and not self._second_octet_changed(second):
-            return
+            return True
         self.packets += 1
         self.octets += length
         ahead = (sequence - self._extended) & _SEQUENCE_MASK
@@ -99,10 +109,10 @@ class Reception:
             self._extended += ahead
             self._source_packets += 1
         elif not self._irregular(sequence, ssrc):
-            return
+            return self._is_event
         clock_hz = self._clock_hz
         if not clock_hz:
-            return
+            return self._is_event
         transit = now_us * clock_hz // 1_000_000 - timestamp
         previous = self._transit
         self._transit = transit
@@ -112,6 +122,7 @@ class Reception:
                 change = _TIMESTAMP_MASK + 1 - change
             self._jitter_16 += change - ((self._jitter_16 + 8) >> 4)
             self._jitter_measured = True
+        return False
 
     @property
     def packets_lost(self) -> int:
@@ -135,6 +146,12 @@ class Reception:
             return None
         return self._jitter_16 / 16 * 1000 / self.clock_hz
 
+    def timestamp_at(self, now_us: int) -> int | None:
+        """Where the clock of the audio has come to, ``None`` when that is not known."""
+        if self._transit is None:
+            return None
+        return (now_us * self.clock_hz // 1_000_000 - self._transit) & _TIMESTAMP_MASK
+
     def _second_octet_changed(self, second: int) -> bool:
         """Marker or payload type changed: False for an RTCP packet, which is not counted.
 
@@ -146,7 +163,8 @@ class Reception:
             return False
         self._transit = None
         self._second_octet = payload_type  # the marker is expected on this packet alone
-        self._clock_hz = self._clocks_hz.get(payload_type, 0)
+        self._is_event = payload_type in self._events
+        self._clock_hz = 0 if self._is_event else self._clocks_hz.get(payload_type, 0)
         if self._clock_hz or self.payload_type is None:
             self._adopt_payload_type(payload_type)
         return True

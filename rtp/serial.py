@@ -20,3 +20,9 @@ def sequence_after(sequence: int, steps: int = 1) -> int:
 def timestamp_after(timestamp: int, ticks: int) -> int:
     """The timestamp ``ticks`` later, wrapped to 32 bits."""
     return (timestamp + ticks) % TIMESTAMP_MODULUS
+
+
+def timestamp_distance(newer: int, older: int) -> int:
+    """Ticks from ``older`` to ``newer``, negative when ``newer`` came before."""
+    difference = (newer - older) % TIMESTAMP_MODULUS
+    return difference if difference < TIMESTAMP_MODULUS // 2 else difference - TIMESTAMP_MODULUS

@@ -3,7 +3,7 @@
 A port begins *listening*: every datagram is read with its source and judged by the plane. Once
 latched its socket is connected to the source, so the kernel drops strangers and no address is made
 per packet; when the queue from before that is seen empty, the port is *connected* and its packets
-go from ``recv_into`` through ``rtp.bridge.relay`` to ``send``, one per ready port and turn: an
+go from ``recv_into`` through ``Leg.take`` to ``send``, one per ready port and turn: an
 epoll that is asked again costs less than the extra read that finds nothing.
 """
 
@@ -18,7 +18,6 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from rtp.bridge import relay
 from rtp.errors import CannotBind
 from rtp.leg import Leg
 from rtp.packet import PACKET_OCTETS_MAX
@@ -65,8 +64,9 @@ class PacketLoop:
                 self._call_watcher(descriptor)
                 continue
             receive_into, leg = port
+            take = leg.take
             try:
-                relay(leg, view, receive_into(buffer), now_us)
+                take(leg, view, receive_into(buffer), now_us)
             except OSError:
                 # ECONNREFUSED of an earlier packet, a full queue, no route: RTP has no second try.
                 continue

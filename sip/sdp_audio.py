@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from sip.abnf import PORT_MAX
 from sip.errors import RemoteError
-from sip.sdp_reading import NULL_HOST, Format, parse
+from sip.sdp_crypto import Crypto
+from sip.sdp_reading import NULL_HOST, SECURE_RTP, Format, parse
 from sip.sdp_writing import Frame, frame
 
 USUAL_BYTES_MAX = 2048  # of a description of the usual form: it has a tenth of that to a half
@@ -31,38 +32,46 @@ _USUAL = re.compile(
 )
 _RTCP = re.compile(rb"\r\na=rtcp:([0-9]{1,5})(?: IN IP4 [0-9.]{1,15})?\r\n")
 # Attributes that are new in each call; nobody reads their values and ``frame`` drops them.
-_CHANGING = re.compile(
-    rb"(\r\na=(?:rtcp|ssrc|candidate|ice-ufrag|ice-pwd|fingerprint|crypto):)[^\r\n]*+"
-)
+_CHANGING = re.compile(rb"(\r\na=(?:rtcp|ssrc|candidate|ice-ufrag|ice-pwd|fingerprint):)[^\r\n]*+")
 _NULL = NULL_HOST.encode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """What a description says of its audio but for the place: ``formats``, ``direction`` as it is
-    meant, and the ``frame`` in which it goes on. Compared by identity: each is kept once."""
+    """What a description says of its audio but for place and keys: ``formats``, ``direction`` as it
+    is meant, the ``frame`` in which it goes on, whether RTCP may come to the RTP port. Compared by
+    identity: each is kept once."""
 
     formats: tuple[Format, ...]
     direction: str
     frame: Frame
+    rtcp_mux: bool = False
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it is SRTP."""
+        return self.frame.profile in SECURE_RTP
 
 
 class Audio(NamedTuple):
-    """The audio of a description that a call can carry: where it is, and on which terms."""
+    """The audio of a description that a call can carry: where it is, and on which terms; of SRTP
+    the keys that we can use."""
 
     host: str
     port: int
     rtcp_port: int
     terms: Terms
+    crypto: tuple[Crypto, ...] = ()
 
 
 def read_audio(body: bytes) -> Audio:
-    """The first live audio over plain RTP of a description.
+    """The first live audio over RTP of a description.
 
-    Raises RemoteError: 488 when there is none (no audio line, a refused one, another profile) or
-    the description cannot be used, 400 when it is broken.
+    Raises RemoteError: 488 when there is none (no audio line, a refused one, another profile, SRTP
+    without a key that we can use) or the description cannot be used, 400 when it is broken.
     """
-    usual = _USUAL.fullmatch(body) if len(body) <= USUAL_BYTES_MAX else None
+    is_short = len(body) <= USUAL_BYTES_MAX and b"crypto:" not in body  # keys are read whole
+    usual = _USUAL.fullmatch(body) if is_short else None
     if usual is not None:
         host, before, digits, after = usual.groups()
         port = int(digits)
@@ -78,9 +87,9 @@ def read_whole(body: bytes) -> Audio:
     """``read_audio`` for descriptions of any form."""
     media = parse(body).audio
     if media is None:
-        raise RemoteError("no audio over RTP/AVP in the session description", 488)
-    terms = Terms(media.formats, media.direction, frame(body))
-    return Audio(media.connection_host, media.port, media.rtcp_port, terms)
+        raise RemoteError("no audio over RTP/AVP, or RTP/SAVP with a=crypto, in the SDP", 488)
+    terms = Terms(media.formats, media.direction, frame(body), media.rtcp_mux)
+    return Audio(media.connection_host, media.port, media.rtcp_port, terms, media.crypto)
 
 
 def _said_rtcp_port(after: bytes) -> int:
@@ -106,4 +115,4 @@ def _terms(before: bytes, after: bytes) -> Terms | None:
     media = description.audio
     if media is None or media is not description.media[0]:
         return None
-    return Terms(media.formats, media.direction, frame(example))
+    return Terms(media.formats, media.direction, frame(example), media.rtcp_mux)

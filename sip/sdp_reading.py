@@ -6,10 +6,12 @@ Lenient where phones are odd: line ends, unknown lines, missing s= or t=, broken
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sip.abnf import PORT_MAX, parse_number
 from sip.errors import RemoteError
+from sip.sdp_crypto import Crypto, parse_crypto
 
 # A description of audio has below 2 kB, one of a browser's with video below 8.
 SDP_BYTES_MAX = 16384
@@ -24,8 +26,8 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 HELD = {"sendrecv": "sendonly", "recvonly": "inactive"}
 NULL_HOST = "0.0.0.0"
 
-# Profiles without encryption; SRTP is not carried.
 PLAIN_RTP = ("RTP/AVP", "RTP/AVPF")
+SECURE_RTP = ("RTP/SAVP", "RTP/SAVPF")  # with keys in a=crypto; DTLS is not spoken
 
 # Formats with a fixed meaning (RFC 3551 6) that need no rtpmap.
 STATIC_FORMATS = {
@@ -73,7 +75,7 @@ class Media:
     """One m= section with what it inherits. ``port`` 0: refused or ended.
 
     ``direction`` is what is meant: hold by the address 0.0.0.0, as in RFC 2543, reads as sendonly
-    or inactive (RFC 3264 8.4).
+    or inactive (RFC 3264 8.4). ``crypto``: the keys of a secure profile that we can use.
     """
 
     kind: str
@@ -87,11 +89,13 @@ class Media:
     ptime_ms: int | None = None
     rtcp_mux: bool = False
     formats_text: str = ""
+    crypto: tuple[Crypto, ...] = ()
 
     @property
     def is_live_audio(self) -> bool:
         """Whether this is audio that we can carry, and in use."""
-        return self.kind == "audio" and self.port != 0 and self.protocol in PLAIN_RTP
+        is_ours = self.protocol in PLAIN_RTP or bool(self.crypto)
+        return self.kind == "audio" and self.port != 0 and is_ours
 
     @property
     def is_on_hold(self) -> bool:
@@ -119,7 +123,8 @@ class SessionDescription:
 
     @property
     def audio(self) -> Media | None:
-        """The first section of audio over plain RTP that is in use, None when there is none."""
+        """The first section of audio over RTP that is in use, None when there is none: plain, or
+        with keys that we can use."""
         return next((media for media in self.media if media.is_live_audio), None)
 
 
@@ -220,7 +225,13 @@ def _parse_media(section: _Section, session: _Section) -> Media:
         _parse_ptime(section.attribute("ptime")),
         section.attribute("rtcp-mux") is not None,
         " ".join(formats),
+        usable_crypto(section.attributes.get("crypto", ())) if protocol in SECURE_RTP else (),
     )
+
+
+def usable_crypto(values: Iterable[str]) -> tuple[Crypto, ...]:
+    """Of some a=crypto lines those that we can use, in their order."""
+    return tuple(crypto for value in values if (crypto := parse_crypto(value)) is not None)
 
 
 def media_fields(line: str) -> list[str]:

@@ -17,10 +17,12 @@ from sip.sdp_reading import (
     MEDIA_MAX,
     NULL_HOST,
     PLAIN_RTP,
+    SECURE_RTP,
     Format,
     SessionDescription,
     media_fields,
     text_lines,
+    usable_crypto,
 )
 
 # Attributes of the transport that we end here: each leg has its own.
@@ -54,33 +56,59 @@ _DROPPED = frozenset(
 )
 
 
+class Ours(NamedTuple):
+    """What is ours in a description beside the place: the ``profile`` when it is another than the
+    party's, ``attributes`` of the transport, and ``events`` to be taken though the party has none.
+    """
+
+    profile: str = ""
+    attributes: tuple[str, ...] = ()
+    events: Format | None = None
+
+
+NOTHING_MORE = Ours()
+
+
 class Frame(NamedTuple):
-    """A party's description as it goes on, around what is ours: between the opening lines and the
-    port of its audio, and from there to the end."""
+    """A party's description as it goes on, around what is ours: up to the port of its audio, the
+    profile there, its formats and bandwidth, and from there to the end."""
 
     before: str
+    profile: str
+    formats: str
+    bandwidth: str
     after: str
 
-    def filled(self, host: str, rtp_port: int, session_id: int, version: int) -> bytes:
+    def filled(
+        self, host: str, rtp_port: int, session_id: int, version: int, ours: Ours = NOTHING_MORE
+    ) -> bytes:
         """The whole description: o= and s= are ours (topology hiding), so are c= and the port."""
         opening = _opening(host, session_id, version)
-        return f"{opening}{self.before}{rtp_port}{self.after}".encode()
+        before, profile, formats, bandwidth, after = self
+        if ours is not NOTHING_MORE:
+            lines = list(ours.attributes)
+            if ours.events is not None:
+                formats = f"{formats} {ours.events.payload_type}"
+                lines += _format_lines(ours.events)
+            profile = ours.profile or profile
+            after = "".join([f"\r\n{line}" for line in lines]) + after
+        return f"{opening}{before}{rtp_port} {profile}{formats}{bandwidth}{after}".encode()
 
 
 def frame(body: bytes, direction: str | None = None) -> Frame:
     """What stays of a description when it goes on to the other side of a call.
 
-    The port of the first live audio over plain RTP is left open; other sections are kept in their
+    The port of the first live audio over RTP is left open; other sections are kept in their
     place with port 0 (RFC 3264 6), and the attributes of the old transport are dropped.
     ``direction`` replaces what the section said, None keeps it. Codecs, fmtp and ptime stay as
     they are.
 
-    Raises RemoteError: 488 without audio over plain RTP, 400 when it is broken.
+    Raises RemoteError: 488 without audio that we can carry, 400 when it is broken.
     """
     session, *sections = _sections(text_lines(body))
-    audio = next((section for section in sections if _is_live_audio(section[0])), None)
+    audio = next((section for section in sections if _is_live_audio(section)), None)
     if audio is None:
-        raise RemoteError("SDP: no audio over plain RTP", 488)
+        raise RemoteError("SDP: no audio over RTP that we can carry", 488)
     if direction is None and _is_held_by_null_host(audio, session):
         direction = HELD.get(_said_direction(audio, session))
     at = sections.index(audio)
@@ -88,10 +116,17 @@ def frame(body: bytes, direction: str | None = None) -> Frame:
     before.append("t=0 0")
     before += [line for line in session if line[:2] == "a=" and _is_kept(line, direction)]
     before += [_refused(section) for section in sections[:at]]
-    kind, _, *rest = media_fields(audio[0][2:])
-    after = [f" {' '.join(rest)}", *_kept_lines(audio, direction)]
+    kind, _, profile, *formats = media_fields(audio[0][2:])
+    bandwidth = [line for line in audio[1:] if line[:2] == "b="]
+    after = _kept_attributes(audio, direction)
     after += [_refused(section) for section in sections[at + 1 :]]
-    return Frame("\r\n".join([*before, f"m={kind} "]), "\r\n".join([*after, ""]))
+    return Frame(
+        "\r\n".join([*before, f"m={kind} "]),
+        profile,
+        "".join(f" {each}" for each in formats),
+        "".join(f"\r\n{line}" for line in bandwidth),
+        "".join(f"\r\n{line}" for line in after) + "\r\n",
+    )
 
 
 def with_direction(body: bytes, direction: str) -> bytes:
@@ -126,12 +161,15 @@ def _sections(lines: list[str]) -> list[list[str]]:
     return sections
 
 
-def _is_live_audio(media_line: str) -> bool:
+def _is_live_audio(section: list[str]) -> bool:
     """As ``Media.is_live_audio``, from the text alone."""
-    kind, port, protocol, *_ = media_fields(media_line[2:])
-    if kind.lower() != "audio" or protocol not in PLAIN_RTP:
+    kind, port, protocol, *_ = media_fields(section[0][2:])
+    if kind.lower() != "audio" or parse_number(port.partition("/")[0], "SDP port", PORT_MAX) == 0:
         return False
-    return parse_number(port.partition("/")[0], "SDP port", PORT_MAX) != 0
+    if protocol in SECURE_RTP:
+        named = (line[2:].strip().partition(":") for line in section if line[:2] == "a=")
+        return bool(usable_crypto(value.strip() for name, _, value in named if name == "crypto"))
+    return protocol in PLAIN_RTP
 
 
 def _is_held_by_null_host(audio: list[str], session: list[str]) -> bool:
@@ -152,15 +190,9 @@ def _is_kept(attribute_line: str, direction: str | None) -> bool:
     return direction is None or name not in DIRECTIONS
 
 
-def _kept_lines(section: list[str], direction: str | None) -> list[str]:
-    out = []
-    for line in section[1:]:
-        kind = line[:2]
-        if kind == "b=" or (kind == "a=" and _is_kept(line, direction)):
-            out.append(line)
-    if direction is not None:
-        out.append(f"a={direction}")
-    return out
+def _kept_attributes(section: list[str], direction: str | None) -> list[str]:
+    kept = [line for line in section[1:] if line[:2] == "a=" and _is_kept(line, direction)]
+    return kept if direction is None else [*kept, f"a={direction}"]
 
 
 def _refused(section: list[str]) -> str:
@@ -223,7 +255,10 @@ def _audio_lines(
     names = " ".join(str(f.payload_type) for f in formats)
     lines = [f"m=audio {rtp_port} RTP/AVP {names}"]
     for f in formats:
-        lines.append(f"a=rtpmap:{f.payload_type} {f.encoding}/{f.clock_hz}")
-        if f.fmtp:
-            lines.append(f"a=fmtp:{f.payload_type} {f.fmtp}")
+        lines += _format_lines(f)
     return [*lines, f"a=ptime:{ptime_ms}", f"a={direction}"]
+
+
+def _format_lines(f: Format) -> list[str]:
+    rtpmap = f"a=rtpmap:{f.payload_type} {f.encoding}/{f.clock_hz}"
+    return [rtpmap, f"a=fmtp:{f.payload_type} {f.fmtp}"] if f.fmtp else [rtpmap]

@@ -408,6 +408,7 @@ def trunk(said: state.Trunk) -> model.Trunk:
         trusted=said.trusted,
         remote_party_id=said.remote_party_id,
         calls_per_second_max=said.calls_per_second_max,
+        srtp=said.srtp,
         probe_s=said.probe_s,
         login=login,
         registration=registration,

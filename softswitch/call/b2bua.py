@@ -19,13 +19,14 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
-from rtp.messages import LegStatistics, PlayTone
+from rtp.messages import LegStatistics, PlayTone, SendDigits
 from sip.errors import RemoteError
 from softswitch.call import events as ev
 from softswitch.call import failover, takeover, transfers
 from softswitch.call.branches import Branch, Branches, BranchState
 from softswitch.call.charging import CUT, INCOMING, RENEW, WARN, Charge, Charges
 from softswitch.call.dialling import FIRST, SILENCE, STEP, Dialling, Directory, Names, Unreached
+from softswitch.call.key_presses import INFO, KeyPresses
 from softswitch.call.media_session import CALLER_LEG, Caller, MediaSession
 from softswitch.call.reoffer import Reoffer
 from softswitch.call.resync import RETRY_S, Resync
@@ -93,9 +94,10 @@ class Call:
         self._journal_as = journal
         self._call_max_s = call_max_s
         self._actions: list[ev.Action] = []
-        self.media = MediaSession(call_id, caller, directory.media_host)
+        self.media = MediaSession(call_id, caller, directory.media_host, directory.new_key)
         self.dialling = self.dial(plan, offer)
         self._rang = 0
+        self._keys = KeyPresses()
         self._reoffer: Reoffer | None = None  # a side's change
         self._resync: Resync | None = None  # one of ours
         self.transfer: Transfer | None = None
@@ -187,7 +189,8 @@ class Call:
             and len(self.branches.live()) == 1
             and self._hear(branch, event)
         ):
-            self.do(ev.AnswerCaller(event.status, self.media.shown(event.sdp, CALLER_LEG)))
+            shown = self.media.shown(event.sdp, CALLER_LEG, answering=self.offer)
+            self.do(ev.AnswerCaller(event.status, shown))
         elif event.status != self._rang:
             self.do(ev.AnswerCaller(180 if event.sdp else event.status))
         self._rang = event.status
@@ -196,15 +199,14 @@ class Call:
         """Early media: connect the branch's ports. An SDP that we cannot read is not worth ending
         the call for; the answer will tell."""
         try:
-            self.media.read("b", event.sdp)
+            self.media.read_answer("b", event.sdp, branch)
         except RemoteError:
             return False
         self._connect(branch)
         return True
 
     def _connect(self, branch: Branch) -> None:
-        host, talking = branch.target.flow.remote.host, self.state is State.TALKING
-        self.do(*self.media.connect("b", branch.leg, host, talking=talking))
+        self.do(*self.media.connect("b", branch, talking=self.state is State.TALKING))
 
     def _caller_cancelled(self, event: ev.CallerCancelled, now_s: float) -> None:
         self.hangup_by = "caller"
@@ -217,7 +219,10 @@ class Call:
         if branch.state is not BranchState.CALLING:
             return self.late_answer(event, now_s)
         try:
-            self.media.read("b", event.sdp)
+            if self.offer:
+                self.media.read_answer("b", event.sdp, branch)
+            else:
+                self.media.read("b", event.sdp)
         except RemoteError as error:
             return self.answer_refused(event, error, now_s)
         self.accept(branch, now_s)
@@ -228,12 +233,16 @@ class Call:
         if self.offer:
             self.do(ev.AckBranch(branch.number))
         self._owes_ack = not self.offer
-        self.do(ev.AnswerCaller(200, self.media.shown(event.sdp, CALLER_LEG)))
+        shown = self.media.shown(event.sdp, CALLER_LEG, answering=self.offer)
+        self.do(ev.AnswerCaller(200, shown))
+        if how := self.media.transports():
+            self.trace.append(how)
         return self._start_talking(now_s)
 
     def answer_refused(self, event: ev.BranchAnswered, error: RemoteError, now_s: float) -> None:
         """A 2xx with a description that we cannot carry."""
         self.late_answer(event, now_s)
+        self.branches[event.branch].again = True  # it took the profile: another is no help
         status = failover.answer_status(error.status_hint)
         self.branch_failed(ev.BranchFailed(event.branch, status, str(error)), now_s)
 
@@ -261,13 +270,14 @@ class Call:
         if not self._owes_ack or branch is None:
             return
         try:
-            self.media.read("a", event.sdp)
+            self.media.read_answer("a", event.sdp)
         except RemoteError as error:
             self.end("switch", "answered", str(error), now_s)
             return
         self._owes_ack = False
         self.do(*self.media.update())
-        answer = self.media.shown(event.sdp, branch.leg)
+        offer = self.media.description("b")
+        answer = self.media.shown(event.sdp, branch.leg, answering=offer)
         self.do(ev.AckBranch(branch.number, answer))
 
     # --- re-INVITE --------------------------------------------------------------------------------
@@ -356,7 +366,9 @@ class Call:
         self.answered_s = now_s
         self.state = State.TALKING
         self.do(*self.media.update())
-        self.do(ev.AnswerCaller(200, self.media.shown(sdp, CALLER_LEG)))
+        self.do(ev.AnswerCaller(200, self.media.shown(sdp, CALLER_LEG, answering=self.offer)))
+        if how := self.media.transports():
+            self.trace.append(how)
         self._start_talking(now_s)
 
     @property
@@ -437,6 +449,17 @@ class Call:
                 reason = f"no media from the {ev.party_name(side)}"
                 return self.end("switch", "answered", reason, now_s)
         return None  # of a leg that was left behind
+
+    def _digit_pressed(self, event: ev.DigitPressed, now_s: float) -> None:
+        """The media plane has passed it on; what is signalled besides is to be told from it."""
+        for side in self.parties:
+            if event.leg == self.media.leg(side):
+                self._keys.is_new(side, event.digit, event.how, now_s)
+
+    def _digit_signalled(self, event: ev.DigitSignalled, now_s: float) -> None:
+        if self._keys.is_new(event.side, event.digit, INFO, now_s):
+            leg = self.media.leg(ev.other_side(event.side))
+            self.do(ev.Media(SendDigits(self.id, leg, event.digit)))
 
     def _media_gone(self, event: ev.MediaGone, now_s: float) -> None:
         self.media.allocated = False
@@ -580,6 +603,8 @@ TABLE: dict[tuple[State, type[ev.Input]], Callable[[Call, Any, float], None]] = 
     (_E, ev.MediaGone): Call._settle_without_media,
     (_T, ev.MediaSilent): Call._media_silent,
     (_E, ev.MediaClosed): Call._media_closed,
+    (_T, ev.DigitPressed): Call._digit_pressed,
+    (_T, ev.DigitSignalled): Call._digit_signalled,
     # branches
     (_D, ev.BranchRang): Call._branch_rang,
     (_R, ev.BranchRang): transfers.rang,

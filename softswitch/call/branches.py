@@ -21,7 +21,8 @@ class BranchState(Enum):
 @dataclass(slots=True)
 class Branch:
     """One INVITE of ours and what became of it. ``hold`` is that of the step that it rings for,
-    whether that costs money or not; ``leg`` its ports in the media plane."""
+    whether that costs money or not; ``leg`` its ports in the media plane. ``secure``: it offers
+    SRTP; ``again``: no other profile is to be tried after it."""
 
     number: int
     hold: str
@@ -34,6 +35,8 @@ class Branch:
     answered_s: float | None = None
     ended_s: float | None = None
     said: str = ""  # the Reason of its refusal
+    secure: bool = False
+    again: bool = False
 
 
 class Branches(list[Branch]):

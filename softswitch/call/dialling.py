@@ -21,6 +21,7 @@ TRUNK_SILENCE_S = 4.0  # a carrier that has not even said 100 Trying by then is 
 # Ports and credit take milliseconds; a store that is away is waited for some seconds. Beyond, a
 # worker or a disk hangs, and the caller is told.
 PREPARE_MAX_S = 15.0
+NOT_ACCEPTABLE = 488
 REDIRECTS_MAX = 5  # of one plan: two phones that redirect to each other must come to an end
 
 # Timers of the call that belong to dialling.
@@ -39,6 +40,9 @@ class Directory(Protocol):
 
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows for a local one (``sip.advertised_address``)."""
+
+    def new_key(self, octets: int) -> bytes:
+        """So many octets that nobody can guess."""
 
 
 class Unreached(NamedTuple):
@@ -212,7 +216,7 @@ class Dialling:
         if isinstance(step, DialTrunks):
             return self._launch_trunk(step, now_s)
         for target in self._targets:
-            self._launch(target, now_s)
+            self._launch(target, now_s, secure=self._offers_srtp(target))
         return None
 
     def _launch_trunk(self, step: DialTrunks, now_s: float) -> Unreached | None:
@@ -221,16 +225,24 @@ class Dialling:
             target = self._targets.pop(0)
             obstacle = None if step.emergency else self._directory.obstacle(target)
             if obstacle is None:
-                self._launch(target, now_s)
+                self._launch(target, now_s, secure=target.srtp)
                 self._do(ev.SetTimer(SILENCE, now_s + TRUNK_SILENCE_S))
                 return None
             self._trace.append(f"{target.name} left out: {obstacle}")
         return self._step_failed(now_s)
 
-    def _launch(self, target: ev.Target, now_s: float) -> None:
+    def _offers_srtp(self, target: ev.Target) -> bool:
+        """A phone is offered what the caller has, but keys only where nobody can read them."""
+        is_private = target.flow.transport == "tls"
+        return is_private and bool(self.offer) and self._media.is_secure(self.offer)
+
+    def _launch(self, target: ev.Target, now_s: float, *, secure: bool) -> Branch:
         leg = self._leg(target)
         branch = self._branches.start(self._hold_id(), leg, target, now_s)
-        self._do(ev.Launch(branch.number, target, self._media.shown(self.offer, leg)))
+        branch.secure = secure
+        offer = self._media.shown(self.offer, leg, secure=secure)
+        self._do(ev.Launch(branch.number, target, offer))
+        return branch
 
     def rang(self, event: ev.BranchRang, now_s: float) -> Branch | None:
         """A branch rings; ``None`` when it does not count any more."""
@@ -251,6 +263,11 @@ class Dialling:
             return None
         branch.state, branch.status, branch.said = BranchState.FAILED, event.status, event.said
         self._trace.append(f"{branch.target.name}: {event.status} {event.reason}".rstrip())
+        if self._may_want_other_profile(branch):
+            other = "plain RTP" if branch.secure else "SRTP"
+            self._trace.append(f"{branch.target.name}: asked again with {other}")
+            self._launch(branch.target, now_s, secure=not branch.secure).again = True
+            return None
         if event.onward is not None and self._redirects < REDIRECTS_MAX:
             return self._redirect(event.onward, now_s)
         step = self.step
@@ -265,6 +282,14 @@ class Dialling:
         if not self._branches.live():
             return self._step_failed(now_s)
         return None
+
+    def _may_want_other_profile(self, branch: Branch) -> bool:
+        """Whether a phone refused what was offered, and is to be asked once more: nobody knows
+        beforehand whether it insists on SRTP or lacks it. What a carrier has is configured."""
+        is_phone = branch.target.trunk is None
+        return (
+            branch.status == NOT_ACCEPTABLE and is_phone and not branch.again and bool(self.offer)
+        )
 
     def _redirect(self, onward: Plan, now_s: float) -> Unreached | None:
         """A phone of the user sends the call on (3xx): its other phones need not ring any more, and

@@ -35,7 +35,8 @@ def party_name(side: Side) -> str:
 class Target(NamedTuple):
     """Where a branch goes. ``uri`` is the Request-URI, ``to`` and ``caller`` header values without
     tags, ``name`` what the call page calls it ("user 101", "trunk carrier"); ``is_configured``: its
-    address is, so it is not behind NAT; ``login``: to answer a trunk's challenges with."""
+    address is, so it is not behind NAT; ``login``: to answer a trunk's challenges with; ``srtp``:
+    a trunk wants it."""
 
     uri: str
     flow: Flow
@@ -48,6 +49,7 @@ class Target(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     is_configured: bool = False
     login: TrunkLogin | None = None
+    srtp: bool = False
 
 
 class Found(NamedTuple):
@@ -228,6 +230,22 @@ class MediaSilent(NamedTuple):
     leg: str
 
 
+class DigitPressed(NamedTuple):
+    """A key at a leg of the media plane; ``how`` and ``passed`` as of ``rtp.messages.Digit``."""
+
+    leg: str
+    digit: str
+    how: str
+    passed: bool
+
+
+class DigitSignalled(NamedTuple):
+    """A key that a side pressed by SIP INFO, for an other side that does not take INFO itself."""
+
+    side: Side
+    digit: str
+
+
 class MediaGone(NamedTuple):
     """The media worker of this call died."""
 
@@ -266,6 +284,8 @@ Input = (
     | TakenOver
     | TimerFired
     | MediaSilent
+    | DigitPressed
+    | DigitSignalled
     | MediaGone
     | MediaClosed
     | Shutdown

@@ -61,6 +61,8 @@ class MediaSide:
                 self._tell(CallId(call), ev.MediaClosed(statistics))
             case rtp.MediaTimedOut(call=call, leg=leg):
                 self._tell(CallId(call), ev.MediaSilent(leg))
+            case rtp.Digit(call=call, leg=leg, digit=digit, how=how, passed=passed):
+                self._tell(CallId(call), ev.DigitPressed(leg, digit, how, passed))
             case rtp.MediaSeen(calls=calls):
                 self._seen(map(CallId, calls))
             case rtp.MediaLost(calls=calls):

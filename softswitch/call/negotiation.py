@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from rtp.messages import Format, SetRemote
+from rtp.messages import Format, Security, SetRemote
 from sip import sdp
 
 SENDRECV = "sendrecv"
+INACTIVE = "inactive"
+HOLDING = ("sendonly", INACTIVE)
 
 
 class Abilities(NamedTuple):
@@ -47,15 +49,35 @@ def _abilities(terms: sdp.Terms) -> Abilities:
     return Abilities(formats, sends, terms.direction in (SENDRECV, "recvonly"))
 
 
+def fitting(direction: str, offered: str) -> str:
+    """An answer's direction as it fits the offered one (RFC 3264 6.1): the other side was shown
+    more than was offered when it is to hear music."""
+    sends = direction in (SENDRECV, "sendonly") and offered in (SENDRECV, "recvonly")
+    receives = direction in (SENDRECV, "recvonly") and offered in (SENDRECV, "sendonly")
+    return {(True, True): SENDRECV, (True, False): "sendonly", (False, True): "recvonly"}.get(
+        (sends, receives), INACTIVE
+    )
+
+
 def set_remote(
-    call: str, leg: str, party: Party, signalling_host: str, talking: bool, other: Party | None
+    call: str,
+    leg: str,
+    party: Party,
+    signalling_host: str,
+    talking: bool,
+    other: Party | None,
+    *,
+    rtcp_mux: bool,
+    security: tuple[Security, ...],
 ) -> SetRemote:
     """The media plane's view of a party. The media timeout watches it only while both sides are
     sendrecv in an answered call: who holds or is held may be silent."""
-    host, port, rtcp_port, terms = party.audio
+    host, port, rtcp_port, terms, _ = party.audio
     expects_media = (
         talking and other is not None and terms.direction == other.audio.terms.direction == SENDRECV
     )
     return SetRemote(
-        call, leg, host, port, signalling_host, rtcp_port, *party.abilities, expects_media
+        *(call, leg, host, port, signalling_host, rtcp_port, *party.abilities, expects_media),
+        rtcp_mux=rtcp_mux,
+        security=security,
     )

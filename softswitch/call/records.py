@@ -153,4 +153,6 @@ def _statistics(leg: LegStatistics) -> dict[str, Any]:
         "mos": leg.mos,
         "source": leg.source,
         "strangers": leg.strangers,
+        "encrypted": leg.encrypted,
+        "unauthenticated": leg.unauthenticated,
     }

@@ -48,12 +48,15 @@ class Reoffer:
         if not 200 <= event.status < 300:
             return [self._refuse(failover.reoffer_status(event.status), event.reason)]
         try:
-            negotiation.read_party(event.sdp)
+            if self.sdp:
+                self.media.check_answer(self.other, event.sdp)
+            else:
+                negotiation.read_party(event.sdp)
         except RemoteError as error:
             status = failover.answer_status(error.status_hint)
             return [ev.AckReoffer(self.other), self._refuse(status, str(error))]
         self.answer = event.sdp
-        accepted = ev.AnswerReoffer(self.side, 200, self._shown(event.sdp, self.side))
+        accepted = ev.AnswerReoffer(self.side, 200, self._shown(event.sdp, self.side, self.sdp))
         if not self.sdp:
             return [accepted]
         agreed = self.media.agree(self.side, self.sdp, event.sdp)
@@ -65,10 +68,10 @@ class Reoffer:
         if self.sdp:
             self.over = True
             return []
-        negotiation.read_party(sdp)
+        self.media.check_answer(self.side, sdp)
         self.over = True
-        acknowledged = ev.AckReoffer(self.other, self._shown(sdp, self.other))
-        return [acknowledged, *self.media.agree(self.side, sdp, self.answer)]
+        acknowledged = ev.AckReoffer(self.other, self._shown(sdp, self.other, self.answer))
+        return [acknowledged, *self.media.agree(self.other, self.answer, sdp)]
 
     def abandon(self) -> list[ev.Action]:
         """The call ends meanwhile: no answer comes any more, a 2xx gets its ACK all the same
@@ -84,5 +87,6 @@ class Reoffer:
     def _refusal(self, status: int, reason: str) -> ev.AnswerReoffer:
         return ev.AnswerReoffer(self.side, status, b"", reason)
 
-    def _shown(self, sdp: bytes, side: ev.Side) -> bytes:
-        return self.media.shown(sdp, self.media.leg(side))
+    def _shown(self, sdp: bytes, side: ev.Side, offer: bytes = b"") -> bytes:
+        """A description as a side sees it: as an offer, or as the answer to its own."""
+        return self.media.shown(sdp, self.media.leg(side), answering=offer)

@@ -53,7 +53,7 @@ class Resync:
             return []
         actions: list[ev.Action] = [ev.AckReoffer(self.asked)]
         try:
-            self._media.read(self.asked, event.sdp)
+            self._media.read_answer(self.asked, event.sdp)
         except RemoteError:
             self.over = True
             return actions

@@ -7,6 +7,7 @@ One input is carried out whole before the next one: what an action causes comes 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -119,6 +120,7 @@ class CallService(Service):
         now_s: MonotonicClock,
         now_us: Callable[[], int],
         new_id: Callable[[], CallId],
+        random_octets: Callable[[int], bytes] = secrets.token_bytes,
         token: Callable[[], str],
     ) -> None:
         self._reactor = reactor
@@ -136,6 +138,7 @@ class CallService(Service):
         self._now_s = now_s
         self._now_us = now_us
         self._new_id = new_id
+        self._random_octets = random_octets
         self._calls: dict[CallId, LiveCall] = {}
         self._per_source: dict[str, int] = {}
         self._watch.all_calls = self._calls.values
@@ -342,7 +345,12 @@ class CallService(Service):
             self._new_id(),
             plan,
             request.body,
-            Caller(local_host=flow.local.host, signalling_host=flow.remote.host),
+            Caller(
+                local_host=flow.local.host,
+                signalling_host=flow.remote.host,
+                is_secure=flow.transport == "tls",
+                is_trunk=caller.trunk is not None,
+            ),
             self._targets(),
             journal=_journal_payment(plan, currencies),
             now_s=now_s,
@@ -375,6 +383,7 @@ class CallService(Service):
             domain=self._settings.domain,
             advertised=self._settings.advertised,
             where=self._where,
+            random_octets=self._random_octets,
         )
 
     def _responded(self, event: sip_events.ResponseReceived, now_s: float) -> None:

@@ -1,4 +1,5 @@
-"""INFO inside calls (RFC 6086): digits that phones send as messages go to the other party.
+"""INFO inside calls (RFC 6086): digits that phones send as messages go to the other party, as they
+came, or into its media.
 
 Digits by INFO are older than Info Packages and belong to none. No package is offered here
 (no Recv-Info), so who sends one is told 469.
@@ -6,15 +7,16 @@ Digits by INFO are older than Info Packages and belong to none. No package is of
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from sip.events import RequestFailed, ResponseReceived
 from sip.message import Request
 from sip.stack import Stack
 from sip.transaction import Headers, ServerTransaction
+from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
-from softswitch.call.events import other_side
-from softswitch.call.legs import BranchLeg, CallerLeg, LiveCall
+from softswitch.call.legs import Feed, Leg, LiveCall
 
 DTMF_TYPES = ("application/dtmf-relay", "application/dtmf")
 DTMF_BYTES_MAX = 256
@@ -26,15 +28,18 @@ ACCEPTED: Headers = (("Accept", ", ".join(DTMF_TYPES)),)
 ENDS_DIALOGS = frozenset({401, 407, 408, 481})
 """What the other side's dialog may say without ending the sender's (RFC 5057 5.1)."""
 
-Leg = CallerLeg | BranchLeg
+_SIGNAL = re.compile(rb"(?im)^\s*(?:signal\s*=\s*)?([0-9*#A-D]|1[01])\s*$")
+_BY_NUMBER = {b"10": "*", b"11": "#"}  # as events are numbered (RFC 4733 3.2)
 
 
 class SipInfo:
-    """Passes digits from one leg of a call to the other."""
+    """Passes digits from one leg of a call to the other. ``feed`` gives an input to a call's
+    machine."""
 
-    def __init__(self, stack: Stack, addresses: Addresses) -> None:
+    def __init__(self, stack: Stack, addresses: Addresses, feed: Feed) -> None:
         self._stack = stack
         self._addresses = addresses
+        self._feed = feed
 
     def received(self, live: LiveCall, leg: Leg, tx: ServerTransaction, now_s: float) -> None:
         """An INFO in the dialog of a leg."""
@@ -45,10 +50,10 @@ class SipInfo:
         if side is None or status != 200 or not tx.request.body:
             self._stack.respond(tx, status, headers=headers, now_s=now_s)
             return
-        other = live.leg(other_side(side))
+        other = live.leg(ev.other_side(side))
         if other is None or other.dialog is None or not _takes_info(other):
-            self._to_media(live, leg)
             self._stack.respond(tx, 200, now_s=now_s)
+            self._to_media(live, side, tx.request.body, now_s)
         else:
             self._pass_on(tx, other, now_s)
 
@@ -62,14 +67,20 @@ class SipInfo:
         sent_by = self._addresses.sent_by(dialog.flow)
         self._stack.request(request, dialog.flow, now_s, _PassedOn(self._stack, tx), sent_by)
 
-    @staticmethod
-    def _to_media(live: LiveCall, leg: Leg) -> None:
-        """A digit for a party that takes none by INFO: to become an RFC 4733 event in its media,
-        which is not built yet."""
-        name = "the caller" if isinstance(leg, CallerLeg) else leg.target.name
-        note = f"digits that {name} sends by INFO are dropped: the other side takes no INFO"
-        if note not in live.machine.trace:
-            live.machine.trace.append(note)
+    def _to_media(self, live: LiveCall, side: ev.Side, body: bytes, now_s: float) -> None:
+        """A digit for a party that takes none by INFO: its media tells it."""
+        digit = digit_of(body)
+        if digit:
+            note = f"digits of the {ev.party_name(side)} come by INFO and go into the media"
+            if note not in live.machine.trace:
+                live.machine.trace.append(note)
+            self._feed(live, ev.DigitSignalled(side, digit), now_s)
+
+
+def digit_of(body: bytes) -> str:
+    """The key of either type of body; "" for a flash and what else is no key."""
+    found = _SIGNAL.search(body)
+    return "" if found is None else _BY_NUMBER.get(found[1], found[1].decode().upper())
 
 
 class _PassedOn(NamedTuple):

@@ -86,7 +86,7 @@ class SipSide:
         self.reliable = SipReliable(stack, addresses, feed, self._answer, arm)
         self.reoffers = SipReoffers(stack, addresses, feed, self.sessions, token=token)
         lookups = Lookups(plan, self._find, self._join)
-        self._info = SipInfo(stack, addresses)
+        self._info = SipInfo(stack, addresses, feed)
         self.transfers = SipTransfers(stack, addresses, feed, lookups)
         self._perform = perform
         self._plan = plan

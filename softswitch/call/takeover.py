@@ -42,10 +42,9 @@ def media_ready(call: Call, event: ev.MediaReady, now_s: float) -> None:
     branch = _other(call)
     call.media.opened(event.legs)
     call.media.next_version()
-    host = branch.target.flow.remote.host
     call.do(
         ev.SetTimer(STEP, None),
-        *call.media.connect("b", branch.leg, host, talking=True),
+        *call.media.connect("b", branch, talking=True),
         ev.SendReoffer("b", call.media.shown(call.offer, branch.leg)),
     )
 
@@ -56,7 +55,7 @@ def answered(call: Call, event: ev.ReofferAnswered, now_s: float) -> None:
         return _fail(call, failover.reoffer_status(event.status), event.reason, now_s)
     call.do(ev.AckReoffer("b"))
     try:
-        call.media.read("b", event.sdp)
+        call.media.read_answer("b", event.sdp)
     except RemoteError as error:
         return _fail(call, failover.answer_status(error.status_hint), str(error), now_s)
     return call.taken_over(event.sdp, now_s)

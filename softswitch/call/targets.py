@@ -32,8 +32,8 @@ class TargetFinder:
     transport; ``where`` resolves the trunks' destinations.
     """
 
-    __slots__ = ("_advertised", "_domain", "_flow_to", "_live", "_now_us", "_registrar",
-                 "_snapshot", "_where")  # fmt: skip
+    __slots__ = ("_advertised", "_domain", "_flow_to", "_live", "_now_us",
+                 "_random_octets", "_registrar", "_snapshot", "_where")  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class TargetFinder:
         domain: str,
         advertised: str,
         where: Where,
+        random_octets: Callable[[int], bytes],
     ) -> None:
         self._snapshot = snapshot
         self._registrar = registrar
@@ -55,6 +56,7 @@ class TargetFinder:
         self._domain = domain
         self._advertised = advertised
         self._where = where
+        self._random_octets = random_octets
 
     def obstacle(self, target: Target) -> str | None:
         """Why a carrier cannot be tried now, after all; ``None`` when it can."""
@@ -65,6 +67,10 @@ class TargetFinder:
     def media_host(self, local_host: str) -> str:
         """The address that SDP shows: the public one when there is one."""
         return shown_host(self._advertised, local_host)
+
+    def new_key(self, octets: int) -> bytes:
+        """Master key and salt for SRTP."""
+        return self._random_octets(octets)
 
     def targets(self, step: RingUser | DialTrunks) -> Found:
         """All contacts of a user at once, or the trunks' addresses to be tried in order."""
@@ -155,6 +161,7 @@ class TargetFinder:
             headers=sender.headers,
             is_configured=True,
             login=trunk.login,
+            srtp=trunk.srtp,
         )
 
 

@@ -80,7 +80,7 @@ def answered(call: Call, event: ev.BranchAnswered, now_s: float) -> None:
     if branch.state is not BranchState.CALLING:
         return call.late_answer(event, now_s)
     try:
-        call.media.read(transfer.side, event.sdp)
+        call.media.read_answer(transfer.side, event.sdp, branch)
     except RemoteError as error:
         return call.answer_refused(event, error, now_s)
     call.accept(branch, now_s)
@@ -213,8 +213,9 @@ def _take_place(call: Call, transfer: Transfer, branch: Branch, now_s: float) ->
         _leave(call, side, now_s)
     call.parties[side] = branch
     call.media.next_version()
-    host = branch.target.flow.remote.host
-    call.do(*call.media.connect(side, branch.leg, host, talking=True))
+    call.do(*call.media.connect(side, branch, talking=True))
+    if how := call.media.transports():
+        call.trace.append(how)
     call.transfer_over()
 
 
@@ -238,4 +239,5 @@ def _drop_joining(call: Call, transfer: Transfer, now_s: float) -> None:
 
 def _stop_ringback(call: Call, transfer: Transfer) -> None:
     if transfer.has_rung:
-        call.do(ev.Media(StopTone(call.id, call.media.leg(transfer.kept))))
+        tone = StopTone(call.id, call.media.leg(transfer.kept))
+        call.do(ev.Media(tone), *call.media.music_again())

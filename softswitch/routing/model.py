@@ -160,6 +160,7 @@ class Trunk:
     trusted: bool = False
     remote_party_id: bool = False
     calls_per_second_max: int = 0  # 0: no limit
+    srtp: bool = False  # calls to it are offered SRTP
     probe_s: int = 0  # seconds between OPTIONS; 0: its health is not watched
     login: TrunkLogin | None = None
     registration: TrunkRegistration | None = None

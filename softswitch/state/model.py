@@ -177,6 +177,7 @@ class Trunk(Item):
     remote_party_id: Switch = False
     channels_max: Count = 0
     calls_per_second_max: Annotated[Whole, Field(ge=0, le=10_000)] = 0
+    srtp: bool = False
     probe_s: Annotated[Whole, Field(ge=0, le=3600)] = 30
     registrar: Annotated[
         Text,

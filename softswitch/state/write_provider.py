@@ -16,7 +16,8 @@ from softswitch.store.base import billing_tables
 # Keys of a trunk that are kept together in one column: nothing asks the database for them.
 TRUNK_OPTIONS = (
     "country", "outbound_numbers", "inbound_numbers", "trusted", "remote_party_id",
-    "calls_per_second_max", "probe_s", "realm", "auth_username", "expires_s", "contact_user",
+    "calls_per_second_max", "srtp", "probe_s", "realm", "auth_username", "expires_s",
+    "contact_user",
 )  # fmt: skip
 
 

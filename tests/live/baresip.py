@@ -45,6 +45,9 @@ snd_path {recordings}
 ctrl_tcp_listen 127.0.0.1:{control_port}
 module_path {modules}
 module g711.so
+module g722.so
+module opus.so
+module srtp.so
 module sndfile.so
 module aufile.so
 module_tmp account.so
@@ -74,15 +77,17 @@ class Account:
     expires_s: int = 120  # 0: no registration
     modules: tuple[str, ...] = ()  # of baresip's applications, beyond what every phone needs
     contacts: str = ""  # its address book, a line each
+    encryption: str = ""  # of media: srtp | srtp-mand (refuses calls without it)
 
     def line(self) -> str:
         """The account as baresip's accounts file has it."""
+        encryption = f";mediaenc={self.encryption}" if self.encryption else ""
         return (
             f"<sip:{self.login}@{self.domain};transport={self.transport}>"
             f";auth_user={self.login};auth_pass={self.password}"
             f';outbound="sip:{self.server};transport={self.transport}"'
             f";regint={self.expires_s};answermode={self.answer}"
-            f";audio_codecs={self.codecs};ptime=20\n"
+            f";audio_codecs={self.codecs};ptime=20{encryption}\n"
         )
 
 
@@ -289,6 +294,10 @@ class Phone:
     def resume(self) -> None:
         """Take the call back from hold."""
         self._control.ask("resume")
+
+    def press(self, digit: str) -> None:
+        """Press and release a key: telephone events, if the call has them."""
+        self._control.ask("sndcode", digit)
 
     def leave(self) -> None:
         """Switch the phone off: it takes its registration back and is gone."""

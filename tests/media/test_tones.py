@@ -7,9 +7,10 @@ from array import array
 
 import pytest
 
-from media.codecs import decoder
+from media.codecs import decoder, encode_pcmu
 from media.pcm import SAMPLE_RATE_HZ, duration_s, level_dbfs
-from media.tones import FRAME_SAMPLES, TONES, encoded_tone, tone_pcm
+from media.tones import FRAME_SAMPLES, HOLD, HOLD_MUSIC, TONES, encoded_tone, tone_pcm
+from tools.hold_music import hold_music_pcm
 
 
 def power_at(pcm: bytes, frequency_hz: float) -> float:
@@ -70,3 +71,12 @@ def test_encoded_frames_are_the_tone() -> None:
 def test_what_cannot_be_played_is_empty(name: str, encoding: str) -> None:
     """An unknown tone or codec."""
     assert encoded_tone(name, encoding) == ()
+
+
+def test_the_melody_for_who_is_held_is_what_its_script_makes() -> None:
+    """Twelve seconds, quieter than speech, in whole frames."""
+    assert encode_pcmu(hold_music_pcm()) == HOLD_MUSIC.read_bytes()
+    pcm = tone_pcm(HOLD)
+    assert duration_s(pcm) == 12.0
+    assert -35 < level_dbfs(pcm) < -20
+    assert {len(frame) for frame in encoded_tone(HOLD, "PCMA")} == {FRAME_SAMPLES}

@@ -57,6 +57,8 @@ commands: st.SearchStrategy[Signal] = st.one_of(
         receives=st.booleans(),
         expects_media=st.booleans(),
         relatch=st.booleans(),
+        rtcp_mux=st.booleans(),
+        security=st.just(()),
     ),
     st.builds(Bridge, call=st.just("call"), leg_a=legs, leg_b=legs),
     st.builds(

@@ -145,11 +145,12 @@ class SimulatedStore:
 
 
 class SimulatedMedia:
-    """Ports that are only counted."""
+    """Ports that are only counted; ``digits`` are those that were to be sent."""
 
     def __init__(self, wire: Wire) -> None:
         self.open: dict[str, int] = {}
         self.opened = 0
+        self.digits = ""
         self.on_notice: Callable[[rtp.Notice], None] = lambda notice: None
         self._wire = wire
         self._ports = count(20_000, 2)
@@ -173,6 +174,8 @@ class SimulatedMedia:
             notice = rtp.Released(command.call)
         else:
             assert command.call in self.open, "a command for ports that are closed"
+            if isinstance(command, rtp.SendDigits):
+                self.digits += command.digits
             return
         self._wire.call_later(0.002, lambda: self.on_notice(notice))
 

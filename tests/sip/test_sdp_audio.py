@@ -26,7 +26,7 @@ def told(read: Callable[[bytes], sdp.Audio], body: bytes) -> object:
         return str(error), error.status_hint
     terms = audio.terms
     shown = terms.frame.filled("198.51.100.7", 30002, 7, 3)
-    return audio[:3], terms.formats, terms.direction, shown
+    return audio[:3], audio.crypto, terms.formats, terms.direction, terms.rtcp_mux, shown
 
 
 LINES = (
@@ -57,6 +57,9 @@ LINES = (
     b"a=candidate:1 1 UDP 1 10.0.0.6 5004 typ host",
     b"a=ice-ufrag:abcd",
     b"a=crypto:1 m=audio",
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"QUJD" * 10,
+    b"a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:" + b"QUJD" * 10 + b"|2^20|1:4",
+    b"m=audio 4000 RTP/SAVPF 8",
     b"a=ssrc:1 cname:x",
     b"a=ptime:20",
     b"a=rtpmap:101 telephone-event/8000",

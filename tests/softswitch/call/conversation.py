@@ -86,6 +86,7 @@ class Places:
     def __init__(self, contacts: dict[str, int] | None = None) -> None:
         self.contacts = contacts if contacts is not None else {"102": 1}
         self.obstacles: dict[str, str] = {}
+        self.keys = 0
 
     def targets(self, step: RingUser | DialTrunks) -> ev.Found:
         """As many phones as the test said, a target for each trunk."""
@@ -103,6 +104,11 @@ class Places:
     def media_host(self, local_host: str) -> str:
         """No address translation."""
         return local_host
+
+    def new_key(self, octets: int) -> bytes:
+        """Another one each time."""
+        self.keys += 1
+        return bytes([self.keys]) * octets
 
 
 class Talk:

@@ -60,6 +60,7 @@ def finder(
         now_us=lambda: 0,
         domain="switch.example",
         advertised="",
+        random_octets=bytes,
         where=hosts.where,
     )
 

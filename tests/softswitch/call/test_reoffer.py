@@ -18,11 +18,9 @@ def test_hold_is_passed_on_and_resets_the_media() -> None:
     talk.feed(ev.ReofferAnswered(200, sdp(5000, "recvonly"), "OK"))
     assert talk.last(ev.AckReoffer).side == "b"
     assert talk.last(ev.AnswerReoffer).status == 200
-    remotes = [a.command for a in talk.actions if isinstance(a, ev.Media)][-2:]
-    assert [remote.expects_media for remote in remotes if isinstance(remote, SetRemote)] == [
-        False,
-        False,
-    ]
+    told = [a.command for a in talk.actions if isinstance(a, ev.Media)]
+    remotes = [command for command in told if isinstance(command, SetRemote)][-2:]
+    assert [remote.expects_media for remote in remotes] == [False, False]
 
 
 def test_changes_that_cross_get_491() -> None:

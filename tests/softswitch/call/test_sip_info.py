@@ -9,6 +9,7 @@ from sip.events import ResponseReceived
 from sip.flow import Address, Flow
 from sip.message import Request
 from sip.parser import parse_message
+from softswitch.call.sip_info import digit_of
 from tests.simulation.phone import Answering, Calling, Party, Phone
 from tests.simulation.switch import SimulatedSwitch
 from tests.simulation.wire import Wire
@@ -94,12 +95,33 @@ def test_digit_goes_to_the_party_that_takes_info(kind: str) -> None:
     assert "dropped" not in talk.trace()
 
 
-def test_digit_for_a_party_without_info_is_answered_and_dropped() -> None:
-    """The trace says so, once."""
+def test_digit_for_a_party_without_info_goes_into_its_media() -> None:
+    """Each press; the trace says so once."""
     talk = Talk()
     assert [talk.info(talk.callee).status for _ in range(3)] == [200, 200, 200]
     assert talk.passed_on(DESK) == []
-    assert talk.trace().count("digits that user 102 sends by INFO are dropped") == 1
+    assert talk.switch.media.digits == "555"
+    assert talk.trace().count("digits of the callee come by INFO and go into the media") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "digit"),
+    [
+        (FIVE, "5"),
+        (b"Duration=250\r\nSignal= *\r\n", "*"),
+        (b"signal=11\nDuration=100", "#"),
+        (b"Signal=10", "*"),
+        (b"d", "D"),
+        (b" 7\r\n", "7"),
+        (b"Signal=16\r\nDuration=200", ""),
+        (b"Signal=\xff", ""),
+        (b"55", ""),
+        (b"", ""),
+    ],
+)
+def test_the_key_of_a_body(body: bytes, digit: str) -> None:
+    """Both types; a flash is no key."""
+    assert digit_of(body) == digit
 
 
 @pytest.mark.parametrize(

@@ -267,12 +267,13 @@ NULL = sdp("0.0.0.0")
     ("hold", "meant"),
     [
         (sdp("192.0.2.7", "sendonly"), b"a=sendonly"),
-        (sdp("192.0.2.7", "inactive"), b"a=inactive"),
+        (sdp("192.0.2.7", "inactive"), b"a=sendonly"),
         (NULL, b"a=sendonly"),
     ],
 )
 def test_hold_by_direction_and_by_the_null_address(method: str, hold: bytes, meant: bytes) -> None:
-    """RFC 3264 8.4: what the old way means is said in the new one, at our own address."""
+    """RFC 3264 8.4: what the old way means is said in the new one, at our own address. Who is held
+    is to hear music."""
     scene = Scene()
     scene.talk()
     change = scene.caller.ask(method, body=hold)

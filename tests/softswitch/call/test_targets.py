@@ -42,6 +42,7 @@ def targets(registrar: Registrar) -> Sequence[Target]:
         now_us=lambda: 0,
         domain=DOMAIN,
         advertised="",
+        random_octets=bytes,
         where=lambda uri: Resolution(),
     )
     return finder.targets(RingUser(ACCOUNT, ANNA, "102", "", 20)).targets
