@@ -290,7 +290,8 @@ class Call:
         if self.transfer is not None and self.transfer.gone:
             self.do(ev.AnswerReoffer(event.side, 491, b"", "nobody is at the other side yet"))
             return
-        reoffer = Reoffer(event.side, event.sdp, self.media)
+        asked = self.parties[ev.other_side(event.side)]
+        reoffer = Reoffer(event.side, event.sdp, self.media, asked)
         try:
             self.do(reoffer.pass_on())
         except RemoteError as error:
@@ -301,6 +302,9 @@ class Call:
     def _reoffer_answered(self, event: ev.ReofferAnswered, now_s: float) -> None:
         if self._reoffer is not None:
             asked = self._reoffer.other
+            if self.parties[asked] is not self._reoffer.asked:
+                # Handed on meanwhile: what it says is no answer of who is there now.
+                event = ev.ReofferAnswered(491, b"", "another party is at the other side now")
             self.do(*self._reoffer.answered(event))
             if self._reoffer.over:
                 self._reoffer = None

@@ -17,17 +17,20 @@ from dataclasses import dataclass
 from sip.errors import RemoteError
 from softswitch.call import events as ev
 from softswitch.call import failover, negotiation
+from softswitch.call.branches import Branch
 from softswitch.call.media_session import MediaSession
 
 
 @dataclass(slots=True)
 class Reoffer:
-    """One re-INVITE: ``side`` asked, with the offer ``sdp`` or none. ``answer`` is what the other
-    side's 2xx brought; ``over``: the next one may come."""
+    """One re-INVITE: ``side`` asked, with the offer ``sdp`` or none; ``asked`` is the party that it
+    goes to, ``None`` for the caller. ``answer`` is what its 2xx brought; ``over``: the next one may
+    come."""
 
     side: ev.Side
     sdp: bytes
     media: MediaSession
+    asked: Branch | None
     answer: bytes = b""
     over: bool = False
 

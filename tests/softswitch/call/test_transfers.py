@@ -177,17 +177,21 @@ def test_money_that_ends_during_a_transfer_ends_the_call() -> None:
     assert talk.all(ev.ByeCaller)
 
 
-def test_a_change_that_crosses_the_transfer_comes_first() -> None:
-    """A re-INVITE of the kept side is under way when the new party answers: ours waits for it."""
+@pytest.mark.parametrize("status", [200, 408, 481, 488])
+def test_a_change_that_crosses_the_transfer_comes_first(status: int) -> None:
+    """A re-INVITE of the kept side is under way when the new party answers: ours waits for it. What
+    the transferor says to it, who has left, neither counts nor ends the call."""
     talk = transferring("a")
     talk.feed(ev.Reoffered("b", ANSWER))
     before = len(talk.all(ev.SendReoffer))
     talk.feed(ev.BranchAnswered(1, THIRD), 1)
     assert len(talk.all(ev.SendReoffer)) == before
-    talk.feed(ev.ReofferAnswered(200, THIRD, "OK"))
-    talk.feed(ev.ReofferAcked(b""))
+    talk.feed(ev.ReofferAnswered(status, OFFER if status == 200 else b"", "whatever"))
+    assert talk.last(ev.AnswerReoffer).status == 491
+    assert talk.call.state is State.TALKING
     talk.feed(ev.TimerFired("resync"), 3)
     assert talk.last(ev.SendReoffer).side == "b"
+    assert talk.call.media.description("a") == THIRD
 
 
 def test_491_is_tried_again_and_other_refusals_change_nothing() -> None:
