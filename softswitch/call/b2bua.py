@@ -377,9 +377,12 @@ class Call:
 
     @property
     def may_transfer(self) -> bool:
-        """Whether a side may be handed on now: both have described themselves, and nobody else is
-        dialled."""
-        return self.state is State.TALKING and not self._owes_ack
+        """Whether a side may be handed on now: both have described themselves, no change is under
+        way, and nobody else is dialled."""
+        if self._owes_ack or self._reoffer is not None:
+            return False
+        ours = self._resync is not None and self._resync.waiting
+        return self.state is State.TALKING and not ours
 
     def begin_transfer(self, transfer: Transfer) -> int:
         """Its number, from 1."""

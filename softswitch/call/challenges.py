@@ -20,9 +20,12 @@ def credentials(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in found if value is not None)
 
 
-def proved(request: Request, response: Response, login: TrunkLogin, cnonce: str) -> Request | None:
+def proved(
+    request: Request, response: Response, login: TrunkLogin, cnonce: str, *, after: int = 0
+) -> Request | None:
     """The request with the answer to a challenge and the next CSeq number; ``None`` when the
-    response is no challenge that this login can answer, or the request had an answer already."""
+    response is no challenge that this login can answer, or the request had an answer already.
+    ``after``: the number that its dialog has used last, by other requests meanwhile."""
     names = CHALLENGES.get(response.status)
     if names is None or request.first(names[1]) is not None:
         return None
@@ -34,6 +37,6 @@ def proved(request: Request, response: Response, login: TrunkLogin, cnonce: str)
         return None
     value = answer(asked, request.method, request.uri, login.username, login.password, cnonce, 1)
     again = request.copy()
-    again.set("cseq", f"{request.cseq.number + 1} {request.method}")
+    again.set("cseq", f"{max(request.cseq.number, after) + 1} {request.method}")
     again.set(names[1], value)
     return again

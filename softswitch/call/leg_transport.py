@@ -24,7 +24,7 @@ CODECS_OF_TONES = ("PCMA", "PCMU")
 class LegTransport:
     """What a leg was shown last, and what of it was agreed."""
 
-    __slots__ = ("_agreed", "_answered", "_mux", "_new_key", "_shown")
+    __slots__ = ("_agreed", "_answered", "_events", "_mux", "_new_key", "_shown")
 
     def __init__(self, new_key: NewKey) -> None:
         self._new_key = new_key
@@ -32,14 +32,15 @@ class LegTransport:
         self._answered: tuple[sdp.Crypto, ...] = ()  # the offer to which ``_shown`` is the answer
         self._agreed: tuple[sdp.Crypto, sdp.Crypto] | None = None  # theirs, ours
         self._mux = False
+        self._events: sdp.Format | None = None  # that we take although the other side refused them
 
     def answering(self, offer: sdp.Audio, answer: sdp.Audio) -> sdp.Ours:
         """What is ours in the answer to an offer of this leg: ``answer`` is the other side's."""
         if offer.terms.is_secure:
             self._shown = self._chosen(offer.crypto)
         self._mux = offer.terms.rtcp_mux
-        profile, events = offer.terms.frame.profile, _events(offer, answer)
-        return self._ours(profile, answer, events, secure=offer.terms.is_secure)
+        profile, self._events = offer.terms.frame.profile, _events(offer, answer)
+        return self._ours(profile, answer, self._events, secure=offer.terms.is_secure)
 
     def offering(self, offer: sdp.Audio, *, secure: bool) -> sdp.Ours:
         """What is ours in an offer to this leg: ``offer`` is the other side's description."""
@@ -53,7 +54,11 @@ class LegTransport:
                 sdp.Crypto.fresh(tag, suite, self._new_key(octets))
                 for tag, (suite, octets) in enumerate(sdp.SUITES.items(), 1)
             )
-        return self._ours(profile, offer, None, secure=secure)
+        # Or its keys, which we make tones of, would end with the first refresh.
+        events = self._events
+        if events is not None and not _has_room(offer, events):
+            events = None
+        return self._ours(profile, offer, events, secure=secure)
 
     def check_answer(self, answer: sdp.Audio, *, secure: bool) -> None:
         """Raises RemoteError (488) when an answer to our offer has another profile than that, or a
@@ -108,6 +113,14 @@ class LegTransport:
         if not lines and events is None and profile == other.terms.frame.profile:
             return sdp.NOTHING_MORE
         return sdp.Ours(profile, lines, events)
+
+
+def _has_room(offer: sdp.Audio, events: sdp.Format) -> bool:
+    """Whether a description has no telephone events of its own, a codec that we can make tones in,
+    and this payload type free."""
+    formats = offer.terms.formats
+    taken = any(f.is_telephone_event or f.payload_type == events.payload_type for f in formats)
+    return not taken and any(f.encoding.upper() in CODECS_OF_TONES for f in formats)
 
 
 def _events(offer: sdp.Audio, answer: sdp.Audio) -> sdp.Format | None:

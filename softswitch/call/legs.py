@@ -22,6 +22,7 @@ from softswitch.call.b2bua import Call
 from softswitch.call.early import Early, EarlyAnswers
 from softswitch.call.events import Input, Side, Target
 from softswitch.ids import AccountId
+from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import PhoneCaller, Plan
 
 log = Logger()
@@ -50,6 +51,7 @@ class CallerLeg:
     dialog: Dialog
     trunk: str | None = None
     user: PhoneCaller | None = None
+    login: TrunkLogin | None = None  # to answer the trunk's challenges with
     acked: bool = False
     bye: Request | None = None
     notifying: bool = False
@@ -114,6 +116,11 @@ class BranchLeg:
     def trunk(self) -> str | None:
         """The carrier that it goes to, if it does."""
         return self.target.trunk
+
+    @property
+    def login(self) -> TrunkLogin | None:
+        """As ``CallerLeg.login``."""
+        return self.target.login
 
 
 Leg = CallerLeg | BranchLeg
@@ -253,6 +260,7 @@ def moved_leg(leg: Leg) -> BranchLeg:
         account=None if user is None else user.account,
         extension=None if user is None else user.extension,
         trunk=leg.trunk,
+        login=leg.login,
     )
     on_trunk, leg.trunk = leg.trunk is not None, None
     return _with_session(

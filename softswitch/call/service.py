@@ -309,7 +309,9 @@ class CallService(Service):
             if isinstance(decided, TakesOver):
                 self._taken_over(tx, decided.user, flow, now_s)
                 return
-            caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user)
+            trunk = snapshot.trunks.get(decided.trunk) if decided.trunk else None
+            login = None if trunk is None else trunk.login
+            caller = self._sip_side.caller_leg(tx, flow, decided.trunk, decided.user, login)
         except RemoteError as error:
             self._stack.respond(tx, error.status_hint, str(error), now_s=now_s)
             return

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sip.dialog import Dialog
 from sip.events import ResponseReceived
 from sip.message import Request, Response
 from sip.stack import Stack
-from sip.transaction import ServerTransaction
+from sip.transaction import ClientTransaction, ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
 from softswitch.call.challenges import CHALLENGES, credentials, proved
 from softswitch.call.legs import (
-    BranchLeg,
     Feed,
     Headers,
     LiveCall,
@@ -107,11 +107,13 @@ class SipReoffers:
 
     def responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         """The other side's final response."""
-        live, response = role.call, event.response
+        live, response, leg = role.call, event.response, role.leg
+        if live.side_of(leg) != role.side:
+            self._left(role, event, now_s)
+            return
         if response.status in CHALLENGES and self._proved(role, event, now_s):
             return
-        leg = live.leg(role.side)
-        if leg is not None and leg.dialog is not None:
+        if leg.dialog is not None:
             if 200 <= response.status < 300:
                 refresh_target(leg.dialog, response)
                 self._sessions.answered(live, leg, response, now_s)
@@ -120,6 +122,14 @@ class SipReoffers:
         if live.reoffer is not None:
             live.reoffer.warning = heard_warning(response, response.status)
         self._answered(live, response.status, response.body, response.reason, now_s)
+
+    def _left(self, role: Role, event: ResponseReceived, now_s: float) -> None:
+        """The answer of a party that was handed on meanwhile is none of who is there now; its 2xx
+        gets its ACK all the same."""
+        dialog, asked = role.leg.dialog, event.transaction
+        if event.response.status < 300 and asked.request.method == "INVITE" and dialog is not None:
+            self._acknowledge(asked, dialog, b"", now_s)
+        self._answered(role.call, 491, b"", "another party is at the other side now", now_s)
 
     def failed(self, role: Role, status: int, reason: str, now_s: float) -> None:
         """The other side gave no answer."""
@@ -148,12 +158,11 @@ class SipReoffers:
 
     def _proved(self, role: Role, event: ResponseReceived, now_s: float) -> bool:
         """Whether this was a trunk's challenge, and the re-INVITE went out again."""
-        live, tx, dialog = role.call, event.transaction, role.call.dialog(role.side)
-        leg = live.leg(role.side)
-        if dialog is None or live.reoffer is None or tx.cancel_asked:
+        live, tx, dialog, login = role.call, event.transaction, role.leg.dialog, role.leg.login
+        if dialog is None or login is None or live.reoffer is None or tx.cancel_asked:
             return False
-        login = leg.target.login if isinstance(leg, BranchLeg) else None
-        again = login and proved(tx.request, event.response, login, self._token())
+        used = dialog.local_cseq
+        again = proved(tx.request, event.response, login, self._token(), after=used)
         if not again:
             return False
         dialog.local_cseq = again.cseq.number
@@ -186,7 +195,7 @@ class SipReoffers:
             request,
             dialog.flow,
             now_s,
-            Role(live, "reoffer", side),
+            Role(live, "reoffer", side, live.number_of(leg)),
             self._addresses.sent_by(dialog.flow),
         )
 
@@ -231,11 +240,16 @@ class SipReoffers:
         if dialog is None or client is None:
             return
         if client.request.method == "INVITE":
-            headers = content(action.sdp) + credentials(client.request)
-            ack = dialog.ack(client.request.cseq.number, action.sdp, headers)
-            self._stack.ack(client, ack, dialog.flow, now_s, self._addresses.sent_by(dialog.flow))
+            self._acknowledge(client, dialog, action.sdp, now_s)
         if live.reoffer is not None and live.reoffer.server is None:
             live.reoffer = None
+
+    def _acknowledge(
+        self, client: ClientTransaction, dialog: Dialog, sdp: bytes, now_s: float
+    ) -> None:
+        headers = content(sdp) + credentials(client.request)
+        ack = dialog.ack(client.request.cseq.number, sdp, headers)
+        self._stack.ack(client, ack, dialog.flow, now_s, self._addresses.sent_by(dialog.flow))
 
 
 def _still_asks(pending: ReofferLegs, side: ev.Side) -> bool:

@@ -14,7 +14,8 @@ from sip.stack import Stack
 from sip.transaction import ServerTransaction
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
-from softswitch.call.b2bua import UP
+from softswitch.call.b2bua import UP, State
+from softswitch.call.challenges import CHALLENGES
 from softswitch.call.legs import (
     SIP_TIMERS,
     WITHOUT_OFFER,
@@ -110,7 +111,7 @@ class SipSessions:
 
     def arm(self, live: LiveCall, leg: Leg, now_s: float) -> None:
         """Wait for what the leg's session needs next; for nothing, without one."""
-        if live.machine.state in UP:
+        if live.machine.state in UP or live.machine.state is State.TAKING_OVER:
             due_s = None if leg.session is None else leg.session.due_s
             self._arm(live, _timer_of(live, leg), due_s, now_s)
 
@@ -165,8 +166,8 @@ class SipSessions:
             self.answered(live, leg, response, now_s)
         elif response.status in GONE:
             self._feed(live, ev.SessionLost(side), now_s)
-        elif response.status in UNKNOWN_METHOD:
-            leg.takes_update = False
+        elif response.status in UNKNOWN_METHOD or response.status in CHALLENGES:
+            leg.takes_update = False  # a challenge is answered in a re-INVITE
             self._refresh(live, leg, side, now_s)
         elif self.widens(leg, response):
             self._refresh(live, leg, side, now_s)

@@ -18,7 +18,7 @@ from sip.events import (
     RequestFailed,
     ResponseReceived,
 )
-from sip.flow import Address, Flow
+from sip.flow import Flow
 from sip.machines import State
 from sip.message import Request, Response
 from sip.reason_header import is_reason_value, read_reason
@@ -27,7 +27,7 @@ from sip.transaction import ClientTransaction, ServerTransaction
 from sip.transfer import Replaces
 from softswitch.call import events as ev
 from softswitch.call.addresses import Addresses
-from softswitch.call.challenges import credentials, proved
+from softswitch.call.challenges import CHALLENGES, credentials, proved
 from softswitch.call.events import Target
 from softswitch.call.large_requests import LargeRequests
 from softswitch.call.legs import (
@@ -53,6 +53,7 @@ from softswitch.call.sip_session import SipSessions
 from softswitch.call.sip_transfers import Lookups, Near, SipTransfers, shown_as
 from softswitch.call.user_states import ALLOW_EVENTS
 from softswitch.call.warnings import NOT_ACCEPTABLE, heard_warning, warning_header
+from softswitch.routing.model import TrunkLogin
 from softswitch.routing.plan import PhoneCaller, Plan
 
 NO_SUCH_CALL = 481
@@ -110,14 +111,20 @@ class SipSide:
         )
 
     def caller_leg(
-        self, tx: ServerTransaction, flow: Flow, trunk: str | None, user: PhoneCaller | None
+        self,
+        tx: ServerTransaction,
+        flow: Flow,
+        trunk: str | None,
+        user: PhoneCaller | None,
+        login: TrunkLogin | None = None,
     ) -> CallerLeg:
-        """The leg of a new INVITE. Raises RemoteError when no dialog can come of it."""
+        """The leg of a new INVITE; ``login`` is the trunk's. Raises RemoteError when no dialog can
+        come of it."""
         contact = self._addresses.contact(flow, tx.request.uri)
         dialog = Dialog.uas(tx.request, local_tag="", contact=contact, flow=flow)
         if trunk is not None:
             dialog.flow = self._addresses.flow_of_carrier(dialog)
-        leg = CallerLeg(tx, flow, contact, dialog, trunk, user)
+        leg = CallerLeg(tx, flow, contact, dialog, trunk, user, login)
         leg.takes_update = takes_update(tx.request)
         if "require" in tx.request.headers:
             leg.answers = self.reliable.answers_to(tx)
@@ -303,8 +310,8 @@ class SipSide:
     def _branch_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         response, live = event.response, role.call
         branch = live.branches[role.branch]
+        branch.udp_target = None  # it answers: TCP works
         if response.status < 200:
-            branch.udp_target = None  # it rings: TCP works
             branch.ringing_to = response.headers["to"][0]
             if "rseq" not in response.headers or self.reliable.takes(branch, event, now_s):
                 self._feed(live, ev.BranchRang(role.branch, response.status, response.body), now_s)
@@ -333,6 +340,9 @@ class SipSide:
             return False
         least_s = branch.min_se_s
         again = tx.request.copy()
+        for _, name in CHALLENGES.values():  # a nonce is used once: it may be challenged again
+            again.set(name)
+        branch.proved = False
         branch.cseq += 1
         again.set("cseq", f"{branch.cseq} INVITE")
         again.set("session-expires", str(max(session_timer.INTERVAL_S, least_s)))
@@ -365,7 +375,8 @@ class SipSide:
         if again is None:
             return False
         branch.proved, branch.cseq = True, again.cseq.number
-        branch.tx = self._stack.request(again, tx.flow, now_s, role, self._sent_by(tx.flow))
+        sent_by = self._addresses.sent_by(tx.flow)
+        branch.tx = self._stack.request(again, tx.flow, now_s, role, sent_by)
         return True
 
     def _branch_answered(self, role: Role, event: ResponseReceived, now_s: float) -> None:
@@ -424,19 +435,16 @@ class SipSide:
         self._stack.ack(tx, dialog.ack(tx.request.cseq.number), dialog.flow, now_s)
         self._stack.request(dialog.request("BYE", ELSEWHERE), dialog.flow, now_s)
 
-    def _sent_by(self, flow: Flow) -> Address:
-        return self._addresses.sent_by(flow)
-
     def _bye_responded(self, role: Role, event: ResponseReceived, now_s: float) -> None:
         """The end of a dialog, unless its trunk wants the BYE proved."""
         tx = event.transaction
         key = (tx.request.call_id, tx.request.from_tag or "")
         leg = self._dialogs[key][1] if key in self._dialogs else None
-        login = leg.target.login if isinstance(leg, BranchLeg) else None
-        if login is not None:
-            again = proved(tx.request, event.response, login, self._token())
+        if leg is not None and leg.dialog is not None and leg.login is not None:
+            used = leg.dialog.local_cseq
+            again = proved(tx.request, event.response, leg.login, self._token(), after=used)
             if again is not None:
-                sent_by = self._sent_by(tx.flow)
+                sent_by = self._addresses.sent_by(tx.flow)
                 self._stack.request(again, tx.flow, now_s, role, sent_by)
                 return
         self._bye_done(tx)

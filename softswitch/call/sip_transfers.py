@@ -82,7 +82,7 @@ class SipTransfers:
             raise RemoteError("the call that Replaces names is over", 603)
         if wanted.early_only:
             raise RemoteError("the call that Replaces names was answered", 486)
-        if not live.machine.may_transfer:
+        if not _may_transfer(live):
             raise RemoteError("another change is under way", 491)
         return found
 
@@ -146,7 +146,7 @@ class SipTransfers:
         if refer_to.replaces is None:
             return None
         second, leg = found = self._named(refer_to.replaces, user)
-        if second is live or not second.machine.may_transfer:
+        if second is live or not _may_transfer(second):
             raise RemoteError("the call that Replaces names is not up", 491)
         if second.side_of(leg) is None:
             raise RemoteError("Replaces names no party of that call", 481)
@@ -177,9 +177,15 @@ def _refusal(
         return 481, "not a party of this call"
     if user is None:
         return 403, "only phones of this switch may transfer"
-    if not live.machine.may_transfer:
+    if not _may_transfer(live):
         return 491, "another change is under way"
     return None
+
+
+def _may_transfer(live: LiveCall) -> bool:
+    """A caller whose 200 waits for a PRACK has not been answered yet."""
+    answers = live.caller.answers
+    return live.machine.may_transfer and (answers is None or answers.held is None)
 
 
 def _name_of(leg: Leg, user: PhoneCaller) -> str:

@@ -26,9 +26,12 @@ HEADERS = {
 
 class Carrier:
     """Challenges INVITE and BYE once each, and keeps what it was sent. ``crossing``: its challenge
-    comes only when the caller gives up."""
+    comes only when the caller gives up. ``min_se_s``: it refuses shorter sessions, and takes a nonce
+    once."""
 
     def __init__(self, wire: Wire, status: int, *, crossing: bool = False) -> None:
+        self.min_se_s = 0
+        self._nonces = 0
         self.wire = wire
         self.status = status
         self.crossing = crossing
@@ -46,7 +49,7 @@ class Carrier:
         elif isinstance(event, RequestReceived):
             self.requests.append(event.request)
             if self._is_proved(event.request):
-                self._take(event.transaction)
+                self._judge(event.transaction)
             elif not self.crossing or event.request.method != "INVITE":
                 self._challenge(event.transaction)
 
@@ -56,10 +59,21 @@ class Carrier:
             return False
         given = digest.parse_authorization(text)
         secret = digest.ha1(given.algorithm, "auth", "carrier", self.password)
-        return digest.verify(given, request.method, secret)
+        fresh = not self.min_se_s or given.nonce == f"n{self._nonces}"
+        return fresh and digest.verify(given, request.method, secret)
+
+    def _judge(self, tx: ServerTransaction) -> None:
+        least = tx.request.first("min-se") or "0"
+        if tx.request.method == "INVITE" and int(least) < self.min_se_s:
+            self._nonces += 1
+            refusal = (("Min-SE", str(self.min_se_s)),)
+            self.stack.respond(tx, 422, headers=refusal, now_s=self.wire.now_s)
+        else:
+            self._take(tx)
 
     def _challenge(self, tx: ServerTransaction) -> None:
-        asks = HEADERS[self.status][0], digest.challenge("carrier", "n", "SHA-256")
+        nonce = f"n{self._nonces}"
+        asks = HEADERS[self.status][0], digest.challenge("carrier", nonce, "SHA-256")
         self.stack.respond(tx, self.status, headers=(asks,), now_s=self.wire.now_s)
 
     def _end(self, tx: ServerTransaction) -> None:
@@ -117,6 +131,17 @@ def test_a_challenge_is_answered_within_the_call(status: int) -> None:
     (ack,) = carrier.acks
     assert ack.cseq.number == 2
     assert ack.first(HEADERS[status][1]) == carrier.requests[1].first(HEADERS[status][1])
+
+
+def test_a_challenge_may_come_again_after_another_refusal() -> None:
+    """422, and a nonce that is used up: the INVITE is proved anew, and the ACK has its number."""
+    stage = Stage()
+    stage.carrier.min_se_s = 1800
+    assert stage.call(talk_s=3) == [("answered",)]
+    carrier = stage.carrier
+    assert carrier.numbers("INVITE") == [1, 2, 3, 4]
+    assert [ack.cseq.number for ack in carrier.acks] == [4]
+    assert carrier.acks[0].first(HEADERS[407][1]) == carrier.requests[3].first(HEADERS[407][1])
 
 
 def test_a_wrong_password_is_refused_once() -> None:

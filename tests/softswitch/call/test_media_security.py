@@ -196,6 +196,9 @@ def test_a_callers_key_presses_are_taken_though_the_other_side_lacks_them() -> N
     answer = talk.last(ev.AnswerCaller).sdp
     assert b"RTP/AVP 8 101\r\n" in answer
     assert b"a=rtpmap:101 telephone-event/8000\r\n" in answer
+    talk.feed(ev.CallerAcked(b""))
+    talk.feed(ev.RefreshDue("a"), 60)
+    assert b"a=rtpmap:101 telephone-event/8000\r\n" in talk.last(ev.SendReoffer).sdp
     talk = started(offer)
     talk.feed(ev.BranchAnswered(0, ANSWER.replace(b" 8\r\n", b" 18\r\n")))
     assert b"telephone-event" not in talk.last(ev.AnswerCaller).sdp

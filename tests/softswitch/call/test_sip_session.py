@@ -208,12 +208,13 @@ def test_we_refresh_by_re_invite_where_update_is_not_allowed() -> None:
     scene.hang_up()
 
 
-def test_an_allow_that_is_not_so_leads_to_a_re_invite() -> None:
-    """405 to our UPDATE: from here on by re-INVITE."""
+@pytest.mark.parametrize("status", [405, 501, 401, 407])
+def test_an_update_that_is_not_taken_leads_to_a_re_invite(status: int) -> None:
+    """From here on by re-INVITE, also where our UPDATE should be proved: a re-INVITE can be."""
     scene = Scene()
     scene.talk([], [expires("90;refresher=uac")])
     scene.pause(46)
-    scene.carrier.respond(scene.carrier.asked("UPDATE"), 405)
+    scene.carrier.respond(scene.carrier.asked("UPDATE"), status)
     assert len(scene.carrier.requests("INVITE")) == 2
     scene.carrier.answer_again(expires("90;refresher=uac"))
     scene.pause(46)

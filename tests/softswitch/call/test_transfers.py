@@ -194,6 +194,22 @@ def test_a_change_that_crosses_the_transfer_comes_first(status: int) -> None:
     assert talk.call.media.description("a") == THIRD
 
 
+def test_a_side_is_not_handed_on_in_the_middle_of_a_change() -> None:
+    """Nor while a re-INVITE of ours is out: its answer would be taken for that to the next one."""
+    talk = Talk(ring()).answered()
+    assert talk.call.may_transfer
+    talk.feed(ev.Reoffered("b", ANSWER))
+    assert not talk.call.may_transfer
+    talk.feed(ev.ReofferAnswered(200, OFFER, "OK"))
+    assert not talk.call.may_transfer
+    talk.feed(ev.ReofferAcked(b""))
+    assert talk.call.may_transfer
+    talk.feed(ev.RefreshDue("a"))
+    assert not talk.call.may_transfer
+    talk.feed(ev.ReofferAnswered(200, OFFER, "OK"))
+    assert talk.call.may_transfer
+
+
 def test_491_is_tried_again_and_other_refusals_change_nothing() -> None:
     """RFC 3261 14.1; a phone that refuses keeps what it has."""
     talk = transferring("a")
