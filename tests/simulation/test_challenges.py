@@ -26,8 +26,8 @@ HEADERS = {
 
 class Carrier:
     """Challenges INVITE and BYE once each, and keeps what it was sent. ``crossing``: its challenge
-    comes only when the caller gives up. ``min_se_s``: it refuses shorter sessions, and takes a nonce
-    once."""
+    comes only when the caller gives up. ``min_se_s``: it refuses shorter sessions, and takes a
+    nonce once."""
 
     def __init__(self, wire: Wire, status: int, *, crossing: bool = False) -> None:
         self.min_se_s = 0
