@@ -27,7 +27,8 @@ CONTRA_ACCOUNTS = {
 
 class Entry(NamedTuple):
     """One row of the ledger without its place in the chain. ``amount_micros`` is positive; debit
-    and credit tell its direction. ``balance_after_micros`` is the customer's."""
+    and credit tell its direction. ``balance_after_micros`` is the customer's. The order of the
+    fields is that of the hash and of the table: it must not change."""
 
     account: str
     number: int
@@ -76,20 +77,7 @@ def genesis_hash(account: str, currency: str) -> bytes:
 
 def canonical(entry: Entry) -> bytes:
     """The one spelling of an entry that is hashed: a JSON array of its fields in their order."""
-    fields = [
-        entry.account,
-        entry.number,
-        entry.key,
-        entry.kind,
-        entry.debit,
-        entry.credit,
-        entry.amount_micros,
-        entry.currency,
-        entry.balance_after_micros,
-        entry.at_us,
-        entry.text,
-    ]
-    return _encode(fields).encode()
+    return _encode(entry).encode()
 
 
 def chain_hash(previous: bytes, entry: Entry) -> bytes:

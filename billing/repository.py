@@ -189,21 +189,7 @@ def entry_row(held: Balance, posting: Posting) -> Row:
     previous, head = held.head, chain_hash(held.head, entry)
     held.balance_micros, held.entries = entry.balance_after_micros, entry.number
     held.head = head
-    return (
-        entry.account,
-        entry.number,
-        entry.key,
-        entry.kind,
-        entry.debit,
-        entry.credit,
-        entry.amount_micros,
-        entry.currency,
-        entry.balance_after_micros,
-        entry.at_us,
-        entry.text,
-        previous,
-        head,
-    )
+    return (*entry, previous, head)
 
 
 def verify(conn: Connection, account: str | None = None) -> list[Problem]:
